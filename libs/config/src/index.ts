@@ -1,0 +1,1 @@
+export { parseConfig, port, track } from "./parse-config.js";

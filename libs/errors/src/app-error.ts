@@ -1,0 +1,99 @@
+/** The canonical gRPC codes this product answers with, in lower case. Source: google.rpc.Code. */
+export type ErrorCode =
+  | "invalid_argument"
+  | "unauthenticated"
+  | "permission_denied"
+  | "not_found"
+  | "already_exists"
+  | "aborted"
+  | "failed_precondition"
+  | "resource_exhausted"
+  | "unavailable"
+  | "deadline_exceeded"
+  | "cancelled"
+  | "data_loss"
+  | "internal";
+
+export interface AppErrorOptions {
+  /** Path of the offending field, such as `memories[3].text`. */
+  field?: string;
+  /** Seconds after which trying again makes sense. */
+  retryAfterS?: number;
+  /** For the log only; never sent to a caller. */
+  cause?: unknown;
+}
+
+/** An error whose message is meant for the caller: it says what to do and holds no caller data. */
+export class AppError extends Error {
+  readonly code: ErrorCode;
+  readonly field: string | undefined;
+  readonly retryAfterS: number | undefined;
+
+  constructor(code: ErrorCode, message: string, options: AppErrorOptions = {}) {
+    super(message, { cause: options.cause });
+    this.name = new.target.name;
+    this.code = code;
+    this.field = options.field;
+    this.retryAfterS = options.retryAfterS;
+  }
+}
+
+/** The request is wrong at `field`; sending it again unchanged cannot succeed. */
+export class InvalidArgumentError extends AppError {
+  constructor(field: string, problem: string) {
+    super("invalid_argument", `${field}: ${problem}`, { field });
+  }
+}
+
+export class UnauthenticatedError extends AppError {
+  constructor(message = "send a valid API key as `Authorization: Bearer msk_...`") {
+    super("unauthenticated", message);
+  }
+}
+
+export class PermissionDeniedError extends AppError {
+  constructor(message: string) {
+    super("permission_denied", message);
+  }
+}
+
+/** Absent and foreign ids give this same error. */
+export class NotFoundError extends AppError {
+  constructor(what: string) {
+    super("not_found", `${what} not found`);
+  }
+}
+
+/** A part this request needs cannot be reached; nothing was stored. */
+export class UnavailableError extends AppError {
+  constructor(message: string, options: Omit<AppErrorOptions, "field"> = {}) {
+    super("unavailable", message, { retryAfterS: 1, ...options });
+  }
+}
+
+/** Work was refused at once rather than queued past its use. */
+export class OverloadedError extends AppError {
+  constructor(message: string) {
+    super("resource_exhausted", message, { retryAfterS: 1 });
+  }
+}
+
+export class DeadlineExceededError extends AppError {
+  constructor(message = "the deadline passed before the answer was ready") {
+    super("deadline_exceeded", message);
+  }
+}
+
+/** A sealed value that was asked for by id does not open. */
+export class DataLossError extends AppError {
+  constructor(id: string, options: Omit<AppErrorOptions, "field"> = {}) {
+    super("data_loss", `memory ${id} cannot be opened`, options);
+  }
+}
+
+/** Start-up was refused: the message says what to change. */
+export class StartupError extends AppError {
+  constructor(message: string, options: Omit<AppErrorOptions, "field"> = {}) {
+    super("failed_precondition", message, options);
+  }
+}

@@ -1,0 +1,15 @@
+import type { ServerUnaryCall } from "@grpc/grpc-js";
+
+/** A signal that aborts when the caller of a gRPC call leaves or its deadline passes. */
+export function callSignal(call: ServerUnaryCall<unknown, unknown>): AbortSignal {
+  const controller = new AbortController();
+  if (call.cancelled) controller.abort();
+  else call.once("cancelled", () => { controller.abort(); });
+  return controller.signal;
+}
+
+/** Unix time in milliseconds by which a gRPC call must answer; Infinity where the caller set none. */
+export function callDeadlineMs(call: ServerUnaryCall<unknown, unknown>): number {
+  const deadline = call.getDeadline();
+  return deadline instanceof Date ? deadline.getTime() : deadline;
+}

@@ -1,0 +1,73 @@
+import {
+  credentials,
+  Metadata,
+  type CallOptions,
+  type ChannelCredentials,
+  type ClientOptions,
+  type ClientUnaryCall,
+  type ServiceError,
+} from "@grpc/grpc-js";
+import { AppError, DeadlineExceededError } from "@memseal/errors";
+import { fromGrpcStatus } from "./grpc-status.js";
+import { MAX_ANSWER_BYTES } from "./limits.js";
+
+type ClientClass<C> = new (address: string, creds: ChannelCredentials, options?: Partial<ClientOptions>) => C;
+
+/** A generated client that comes back to a restarted peer within half a second. */
+export function connect<C>(client: ClientClass<C>, address: string): C {
+  return new client(address, credentials.createInsecure(), {
+    "grpc.max_receive_message_length": MAX_ANSWER_BYTES,
+    "grpc.initial_reconnect_backoff_ms": 100,
+    "grpc.min_reconnect_backoff_ms": 100,
+    "grpc.max_reconnect_backoff_ms": 500,
+    // Unix sockets have no host name; without one of its own grpc-js sends the path as :authority.
+    ...(address.startsWith("unix:") ? { "grpc.default_authority": "localhost" } : {}),
+  });
+}
+
+export interface CallContext {
+  /** Name of the peer for error messages, such as `indexer`. */
+  peer: string;
+  /** Unix time in milliseconds at which nobody waits any more. */
+  deadlineMs: number;
+  signal?: AbortSignal | undefined;
+  metadata?: Readonly<Record<string, string>> | undefined;
+}
+
+type Method<Request, Response> = (
+  request: Request,
+  metadata: Metadata,
+  options: Partial<CallOptions>,
+  callback: (error: ServiceError | null, response: Response) => void,
+) => ClientUnaryCall;
+
+/**
+ * One unary call as a promise. It ends at the deadline or the signal, whichever is first.
+ * @throws AppError as the peer meant it
+ */
+export function unary<Request, Response>(
+  client: unknown,
+  method: Method<Request, Response>,
+  request: Request,
+  { peer, deadlineMs, signal, metadata }: CallContext,
+): Promise<Response> {
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted) {
+      reject(new AppError("cancelled", "cancelled"));
+      return;
+    }
+    if (deadlineMs <= Date.now()) {
+      reject(new DeadlineExceededError());
+      return;
+    }
+    const headers = new Metadata();
+    for (const [key, value] of Object.entries(metadata ?? {})) headers.set(key, value);
+    const call = method.call(client, request, headers, { deadline: deadlineMs }, (error, response) => {
+      signal?.removeEventListener("abort", cancel);
+      if (error) reject(fromGrpcStatus(error, peer));
+      else resolve(response);
+    });
+    const cancel = () => { call.cancel(); };
+    signal?.addEventListener("abort", cancel, { once: true });
+  });
+}

@@ -1,0 +1,74 @@
+import { spawn, type ChildProcess } from "node:child_process";
+import { createServer, type AddressInfo } from "node:net";
+import { createInterface } from "node:readline";
+
+/** A built service running as a process of its own. */
+export interface ServiceProcess {
+  readonly pid: number;
+  /** Every line it wrote so far, on either stream. */
+  readonly lines: readonly string[];
+  /** Resolves with the exit code, or null after a signal. */
+  readonly exited: Promise<number | null>;
+  kill(signal: NodeJS.Signals): Promise<void>;
+}
+
+/**
+ * Starts `node <script>` and waits for its ready line. Only PATH and HOME of the caller's environment reach it.
+ * @throws Error with its output when it exits first
+ */
+export async function startProcess(script: string, env: Record<string, string>, args: readonly string[] = []): Promise<ServiceProcess> {
+  const child = spawn(process.execPath, [script, ...args], {
+    env: { PATH: process.env["PATH"], HOME: process.env["HOME"], ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const service = track(child);
+  const ready = new Promise<void>((resolve) => {
+    onLine(child, (line) => { if (line.includes('"event":"ready"')) resolve(); });
+  });
+  await Promise.race([
+    ready,
+    service.exited.then((code) => { throw new Error(`${script} exited with ${code} before it was ready:\n${service.lines.join("\n")}`); }),
+  ]);
+  return service;
+}
+
+/** Runs `node <script>` to its end. */
+export async function runToExit(script: string, env: Record<string, string>, args: readonly string[] = []): Promise<{ code: number | null; lines: readonly string[] }> {
+  const child = spawn(process.execPath, [script, ...args], {
+    env: { PATH: process.env["PATH"], HOME: process.env["HOME"], ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const service = track(child);
+  return { code: await service.exited, lines: service.lines };
+}
+
+function track(child: ChildProcess): ServiceProcess {
+  const lines: string[] = [];
+  onLine(child, (line) => lines.push(line));
+  // "close" rather than "exit": its output has been read to the end.
+  const exited = new Promise<number | null>((resolve) => child.once("close", (code) => { resolve(code); }));
+  return {
+    pid: child.pid ?? 0,
+    lines,
+    exited,
+    async kill(signal) {
+      child.kill(signal);
+      await exited;
+    },
+  };
+}
+
+function onLine(child: ChildProcess, use: (line: string) => void): void {
+  for (const stream of [child.stdout, child.stderr]) {
+    if (stream) createInterface({ input: stream }).on("line", use);
+  }
+}
+
+/** A loopback TCP port that was free a moment ago. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise<void>((resolve) => server.close(() => { resolve(); }));
+  return port;
+}

@@ -1,0 +1,28 @@
+// `npm test`: lint, types, generated code, build and every test; closes with `N passed, N failed, N skipped`.
+import { spawnSync } from "node:child_process";
+import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
+
+const root = new URL("../../", import.meta.url);
+const results = new URL(".test-results/", root);
+const TARGETS = ["lint", "typecheck", "proto-current", "build", "test", "integration", "e2e"];
+
+// Earlier counts are forgotten; cached targets put theirs back.
+rmSync(results, { recursive: true, force: true });
+
+const nx = spawnSync("npx", ["nx", "run-many", "-t", ...TARGETS, "--output-style=static"], { cwd: root, stdio: "inherit" });
+
+const total = { passed: 0, failed: 0, skipped: 0 };
+const files = existsSync(results) ? readdirSync(results, { recursive: true }).filter((name) => name.endsWith(".json")).sort() : [];
+for (const file of files) {
+  const run = JSON.parse(readFileSync(new URL(file, results), "utf8"));
+  // A suite that fails before its first test counts as a failure: jest reports no test for it.
+  const failed = run.numFailedTests + run.numRuntimeErrorTestSuites;
+  const skipped = run.numPendingTests + run.numTodoTests;
+  console.log(`${file.replace(/\.json$/, "")}: ${run.numPassedTests} passed, ${failed} failed, ${skipped} skipped`);
+  total.passed += run.numPassedTests;
+  total.failed += failed;
+  total.skipped += skipped;
+}
+
+console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
+process.exitCode = nx.status === 0 && total.failed === 0 && total.passed > 0 ? 0 : 1;
