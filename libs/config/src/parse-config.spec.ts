@@ -12,9 +12,7 @@ describe("parseConfig", () => {
 
   it("names every fault at once and no value", () => {
     expect(() => parseConfig(schema, { HTTP_PORT: "70000" })).toThrow(/HTTP_PORT: .*[\s\S]*ROOT_KEY_FILE: must be set/);
-    expect(() => parseConfig(schema, { HTTP_PORT: "1", ROOT_KEY_FILE: "s3cret" })).toThrow(
-      expect.objectContaining({ message: expect.not.stringContaining("s3cret") as string }),
-    );
+    expect(() => parseConfig(schema, { HTTP_PORT: "1", ROOT_KEY_FILE: "s3cret" })).toThrow(/^(?![\s\S]*s3cret)/);
   });
 
   it("takes an empty variable for an unset one", () => {

@@ -1,1 +1,11 @@
-export {};
+export { decodeEmbedding, encodeEmbedding, type ChunkEmbedding } from "./embedding.js";
+export { decrypt, encrypt, NONCE_BYTES, TAG_BYTES } from "./aead.js";
+export { FIELD, type Field, type Place } from "./envelope.js";
+export { OpenError } from "./errors.js";
+export { hkdf } from "./hkdf.js";
+export { Keyring } from "./keyring.js";
+export { nextNonce } from "./nonce.js";
+export { open, seal } from "./seal.js";
+export { SecretBytes } from "./secret-bytes.js";
+export { KEY_BYTES, PURPOSE, TenantKey, type Purpose } from "./tenant-key.js";
+export { chunkRowId, parseUserHash, userHash, uuidBytes, type UserHash } from "./tenant.js";

@@ -1,1 +1,3 @@
-export {};
+export { FileProvider } from "./file-provider.js";
+export { type RootProvider, type WrapContext } from "./root-provider.js";
+export { assertDistinct, ensureLocalSecrets, loadSecret, SECRET_FILES, type LocalSecrets, type SecretName } from "./secret-files.js";

@@ -25,7 +25,7 @@ export function grpcServer({ address, packages, health }: GrpcServerSpec): Requi
       maxReceiveMessageLength: MAX_MESSAGE_BYTES,
       gracefulShutdown: true,
       onLoadPackageDefinition: (_definition: unknown, server: Server) => {
-        health.addToServer(server as unknown as Parameters<HealthImplementation["addToServer"]>[0]);
+        health.addToServer(server);
       },
     },
   };

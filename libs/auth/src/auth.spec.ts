@@ -1,0 +1,82 @@
+import { createPrivateKey, generateKeyPairSync } from "node:crypto";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseUserHash, SecretBytes } from "@memseal/crypto";
+import { UnauthenticatedError } from "@memseal/errors";
+import { SignJWT } from "jose";
+import { formatApiKey, generateApiKey, hashApiKeySecret, parseApiKey } from "./api-keys.js";
+import { AssertionSigner, AssertionVerifier, generateAssertionKeys, type TenantClaims } from "./tenant-assertion.js";
+
+const claims: TenantClaims = { tenant: parseUserHash("ab".repeat(32)), scopes: ["read"], method: "read" };
+
+describe("API keys", () => {
+  it("come back from their printed form", () => {
+    for (let i = 0; i < 200; i++) {
+      const key = generateApiKey();
+      const parsed = parseApiKey(formatApiKey(key));
+      expect(parsed.keyId).toBe(key.keyId);
+      expect(parsed.secret.equals(key.secret)).toBe(true);
+    }
+  });
+
+  it.each(["", "msk_", "msk_abc_def", "Bearer msk_x", "msk_aaaaaaaaaaaa_short"])("refuse %j", (text) => {
+    expect(() => parseApiKey(text)).toThrow(UnauthenticatedError);
+  });
+
+  it("hash differently under another pepper", () => {
+    const { secret } = generateApiKey();
+    const one = hashApiKeySecret(SecretBytes.of(Buffer.alloc(32, 1)), secret);
+    expect(one).toHaveLength(32);
+    expect(one.equals(hashApiKeySecret(SecretBytes.of(Buffer.alloc(32, 2)), secret))).toBe(false);
+  });
+});
+
+describe("tenant assertion", () => {
+  const dir = mkdtempSync(join(tmpdir(), "memseal-auth-"));
+  const file = (name: string, pem: string) => { const path = join(dir, name); writeFileSync(path, pem); return path; };
+  const pair = generateAssertionKeys();
+  const next = generateAssertionKeys();
+  const signer = AssertionSigner.load(file("a.key", pair.privateKey));
+  const verifier = AssertionVerifier.load([file("a.pub", pair.publicKey)]);
+  afterAll(() => { rmSync(dir, { recursive: true }); });
+
+  it("carries tenant, scopes and method class from signer to verifier", async () => {
+    expect(await verifier.verify(await signer.sign(claims), "read")).toEqual(claims);
+  });
+
+  it("is refused for another method class, when changed, when absent", async () => {
+    const token = await signer.sign(claims);
+    const [header, payload, signature] = token.split(".");
+    const other = Buffer.from(JSON.stringify({ ...JSON.parse(Buffer.from(payload, "base64url").toString()) as object, tenant: "cd".repeat(32) })).toString("base64url");
+    await expect(verifier.verify(token, "write")).rejects.toThrow(UnauthenticatedError);
+    await expect(verifier.verify(`${header}.${other}.${signature}`, "read")).rejects.toThrow(UnauthenticatedError);
+    await expect(verifier.verify(undefined, "read")).rejects.toThrow(UnauthenticatedError);
+  });
+
+  it("is refused from a gateway whose key is unknown, and accepted once both keys are held", async () => {
+    const token = await AssertionSigner.load(file("b.key", next.privateKey)).sign(claims);
+    await expect(verifier.verify(token, "read")).rejects.toThrow(UnauthenticatedError);
+    const rotating = AssertionVerifier.load([file("a2.pub", pair.publicKey), file("b.pub", next.publicKey)]);
+    expect(await rotating.verify(token, "read")).toEqual(claims);
+    expect(await rotating.verify(await signer.sign(claims), "read")).toEqual(claims);
+  });
+
+  it.each([
+    ["expired", -10, "memseal.indexer.v1"],
+    ["longer than 60 s", 61, "memseal.indexer.v1"],
+    ["for another audience", 30, "elsewhere"],
+  ])("is refused when %s", async (_what, lifetimeS, audience) => {
+    const kid = (JSON.parse(Buffer.from((await signer.sign(claims)).split(".")[0], "base64url").toString()) as { kid: string }).kid;
+    const now = Math.floor(Date.now() / 1000);
+    const token = await new SignJWT({ ...claims }).setProtectedHeader({ alg: "EdDSA", kid }).setAudience(audience)
+      .setIssuedAt(now).setExpirationTime(now + lifetimeS).sign(createPrivateKey(pair.privateKey));
+    await expect(verifier.verify(token, "read")).rejects.toThrow(UnauthenticatedError);
+  });
+
+  it("refuses to start with a key of another kind", () => {
+    const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048, privateKeyEncoding: { type: "pkcs8", format: "pem" }, publicKeyEncoding: { type: "spki", format: "pem" } });
+    expect(() => AssertionSigner.load(file("rsa.key", privateKey))).toThrow("Ed25519");
+    expect(() => AssertionSigner.load(join(dir, "absent"))).toThrow("cannot be read");
+  });
+});

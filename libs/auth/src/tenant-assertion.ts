@@ -1,0 +1,112 @@
+import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { parseUserHash, type UserHash } from "@memseal/crypto";
+import { StartupError, UnauthenticatedError } from "@memseal/errors";
+import { jwtVerify, SignJWT, type JWTVerifyGetKey } from "jose";
+import { z } from "zod";
+
+/** The gRPC metadata key that carries an assertion. */
+export const ASSERTION_KEY = "memseal-assertion";
+const AUDIENCE = "memseal.indexer.v1";
+const LIFETIME_S = 30;
+/** The longest lifetime a verifier accepts, whatever the signer wrote. */
+const MAX_LIFETIME_S = 60;
+
+/** Which calls an assertion allows. */
+export type MethodClass = "read" | "write";
+
+export interface TenantClaims {
+  tenant: UserHash;
+  scopes: readonly string[];
+  method: MethodClass;
+}
+
+const claimsSchema = z.object({
+  tenant: z.string(),
+  scopes: z.array(z.string()),
+  method: z.enum(["read", "write"]),
+  iat: z.int(),
+  exp: z.int(),
+});
+
+/** The gateway's side: signs who the tenant of a call is (Ed25519, a JWT of 30 s). */
+export class AssertionSigner {
+  readonly #key: KeyObject;
+  readonly #kid: string;
+
+  private constructor(key: KeyObject) {
+    this.#key = key;
+    this.#kid = keyIdOf(createPublicKey(key));
+  }
+
+  /** @throws StartupError unless the file holds an Ed25519 private key in PEM */
+  static load(privateKeyFile: string): AssertionSigner {
+    return new AssertionSigner(loadKey(privateKeyFile, createPrivateKey));
+  }
+
+  sign({ tenant, scopes, method }: TenantClaims): Promise<string> {
+    return new SignJWT({ tenant, scopes: [...scopes], method })
+      .setProtectedHeader({ alg: "EdDSA", kid: this.#kid })
+      .setAudience(AUDIENCE)
+      .setIssuedAt()
+      .setExpirationTime(`${LIFETIME_S} s`)
+      .sign(this.#key);
+  }
+}
+
+/** The indexer's side: holds public keys by id, two during a rotation. */
+export class AssertionVerifier {
+  readonly #keys: ReadonlyMap<string, KeyObject>;
+
+  private constructor(keys: ReadonlyMap<string, KeyObject>) {
+    this.#keys = keys;
+  }
+
+  /** @throws StartupError unless every file holds an Ed25519 public key in PEM */
+  static load(publicKeyFiles: readonly string[]): AssertionVerifier {
+    const keys = publicKeyFiles.map((file) => loadKey(file, createPublicKey));
+    return new AssertionVerifier(new Map(keys.map((key) => [keyIdOf(key), key])));
+  }
+
+  /** @throws UnauthenticatedError on any fault, without saying which */
+  async verify(assertion: string | undefined, method: MethodClass): Promise<TenantClaims> {
+    try {
+      const { payload } = await jwtVerify(assertion ?? "", this.#findKey, { algorithms: ["EdDSA"], audience: AUDIENCE, requiredClaims: ["exp", "iat"] });
+      const claims = claimsSchema.parse(payload);
+      if (claims.method !== method || claims.exp - claims.iat > MAX_LIFETIME_S) throw new UnauthenticatedError();
+      return { tenant: parseUserHash(claims.tenant), scopes: claims.scopes, method };
+    } catch {
+      throw new UnauthenticatedError("the tenant assertion is missing, expired or not signed by a known gateway for this call");
+    }
+  }
+
+  readonly #findKey: JWTVerifyGetKey = ({ kid }) => {
+    const key = this.#keys.get(kid ?? "");
+    if (key === undefined) throw new UnauthenticatedError();
+    return key;
+  };
+}
+
+/** A new Ed25519 pair as PEM. */
+export function generateAssertionKeys(): { privateKey: string; publicKey: string } {
+  return generateKeyPairSync("ed25519", {
+    privateKeyEncoding: { type: "pkcs8", format: "pem" },
+    publicKeyEncoding: { type: "spki", format: "pem" },
+  });
+}
+
+function loadKey(file: string, parse: (pem: Buffer) => KeyObject): KeyObject {
+  let key: KeyObject;
+  try {
+    key = parse(readFileSync(file));
+  } catch (error) {
+    throw new StartupError(`assertion key file ${file} cannot be read as a PEM key`, { cause: error });
+  }
+  if (key.asymmetricKeyType !== "ed25519") throw new StartupError(`assertion key file ${file} must hold an Ed25519 key`);
+  return key;
+}
+
+/** SHA-256 of the public key, first 8 bytes. */
+function keyIdOf(publicKey: KeyObject): string {
+  return createHash("sha256").update(publicKey.export({ type: "spki", format: "der" })).digest("hex").slice(0, 16);
+}
