@@ -42,11 +42,12 @@ export default tseslint.config(
     // Inside a tenant's transaction these would open and commit one of their own, and the tenant setting would be gone.
     files: ["libs/storage/src/memory-store.ts", "libs/storage/src/tenant-transaction.ts", "apps/indexer/src/**"],
     rules: {
+      "no-restricted-imports": ["error", { name: "typeorm", message: "inside withTenant only MemoryStore methods run (docs/adr/0003)" }],
       "no-restricted-properties": [
         "error",
-        ...["save", "remove", "startTransaction", "manager"].map((property) => ({
+        ...["save", "startTransaction", "manager"].map((property) => ({
           property,
-          message: "only MemoryStore methods run inside withTenant (docs/adr)",
+          message: "inside withTenant only MemoryStore methods run (docs/adr/0003)",
         })),
       ],
     },

@@ -27,6 +27,8 @@ export function jestConfig(kind, rootDir) {
       ],
     },
     testTimeout: kind === "unit" ? 20_000 : 120_000,
+    // A failed set-up can leave a server open; the run must end all the same.
+    forceExit: kind !== "unit",
     maxWorkers: kind === "unit" ? 2 : 1,
   };
 }

@@ -1,9 +1,9 @@
 // Generates libs/contracts/src/generated from the .proto files here. With --check, only compares.
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 
 const protoDir = import.meta.dirname;
 const committed = join(protoDir, "../libs/contracts/src/generated");
@@ -21,18 +21,36 @@ if (!check) {
 }
 
 const require = createRequire(import.meta.url);
-execFileSync(
-  process.execPath,
-  [
-    require.resolve("protoc/protoc.cjs"),
-    `--plugin=protoc-gen-ts_proto=${require.resolve("ts-proto/protoc-gen-ts_proto")}`,
-    `--ts_proto_out=${output}`,
-    "--ts_proto_opt=nestJs=true,outputServices=grpc-js,esModuleInterop=true,importSuffix=.js,env=node,forceLong=bigint,useDate=false,oneof=unions-value,unrecognizedEnum=false,removeEnumPrefix=true,addGrpcMetadata=true,outputIndex=false",
-    `--proto_path=${protoDir}`,
-    ...list(protoDir).filter((name) => name.endsWith(".proto")),
-  ],
-  { cwd: protoDir, stdio: "inherit" },
-);
+const OPTIONS = "outputServices=grpc-js,esModuleInterop=true,importSuffix=.js,env=node,forceLong=bigint,useDate=false,oneof=unions-value,unrecognizedEnum=false,removeEnumPrefix=true,addGrpcMetadata=true,outputIndex=false";
+
+function generate(options, files) {
+  execFileSync(
+    process.execPath,
+    [
+      require.resolve("protoc/protoc.cjs"),
+      `--plugin=protoc-gen-ts_proto=${require.resolve("ts-proto/protoc-gen-ts_proto")}`,
+      `--ts_proto_out=${output}`,
+      `--ts_proto_opt=${options}`,
+      `--proto_path=${protoDir}`,
+      `--proto_path=${dirname(require.resolve("protoc/include/google/protobuf/struct.proto")).replace("/google/protobuf", "")}`,
+      ...files,
+    ],
+    { cwd: protoDir, stdio: "inherit" },
+  );
+}
+
+generate(`nestJs=true,${OPTIONS}`, list(protoDir).filter((name) => name.endsWith(".proto")));
+// With nestJs, Struct wraps each value for protobufjs and its own encoder then wraps it once more: all is lost.
+generate(OPTIONS, ["google/protobuf/struct.proto"]);
+
+// For Nest's own loader of .proto files, ts-proto registers converters with protobufjs. Nest gets generated
+// definitions here, and the named import of that CommonJS module fails in Node.
+for (const name of list(output)) {
+  const file = join(output, name);
+  const text = readFileSync(file, "utf8");
+  const kept = text.split("\n").filter((line) => !/^import \{ wrappers \} from "protobufjs";$|^wrappers\[/.test(line)).join("\n");
+  if (kept !== text) writeFileSync(file, kept);
+}
 
 if (check) {
   const same = JSON.stringify(list(output)) === JSON.stringify(list(committed))

@@ -1,1 +1,17 @@
-export {};
+import "reflect-metadata";
+import { parseConfig } from "@memseal/config";
+import { INDEXER_PACKAGE, IndexerServiceService } from "@memseal/contracts/indexer";
+import { Logger } from "@memseal/telemetry";
+import { runService, startGrpcService } from "@memseal/transport";
+import { indexerConfig } from "./config.js";
+import { IndexerModule } from "./indexer.module.js";
+
+const log = new Logger("indexer");
+
+await runService(log, async () => {
+  const config = parseConfig(indexerConfig, process.env);
+  return startGrpcService(await IndexerModule.create(config, log), {
+    address: config.MEMSEAL_INDEXER_ADDRESS,
+    packages: { [INDEXER_PACKAGE]: { IndexerService: IndexerServiceService } },
+  });
+});

@@ -1,1 +1,27 @@
-export {};
+import "reflect-metadata";
+import { parseConfig } from "@memseal/config";
+import { EmbedderService, RERANKER_PACKAGE, RerankerService } from "@memseal/contracts/reranker";
+import { Logger } from "@memseal/telemetry";
+import { runService, startGrpcService } from "@memseal/transport";
+import { parseServices, rerankerConfig } from "./config.js";
+import { RerankerModule } from "./reranker.module.js";
+
+const log = new Logger("reranker");
+
+await runService(log, async () => {
+  const config = parseConfig(rerankerConfig, process.env);
+  const services = parseServices(process.argv.slice(2));
+  const onLost = (error: unknown) => {
+    log.error("model worker lost", { error });
+    process.exit(1);
+  };
+  return startGrpcService(await RerankerModule.create({ config, services, log, onLost }), {
+    address: config.MEMSEAL_RERANKER_ADDRESS,
+    packages: {
+      [RERANKER_PACKAGE]: {
+        ...(services.has("embed") ? { Embedder: EmbedderService } : {}),
+        ...(services.has("rerank") ? { Reranker: RerankerService } : {}),
+      },
+    },
+  });
+});

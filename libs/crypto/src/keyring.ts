@@ -14,8 +14,4 @@ export class Keyring {
   find(kid: Buffer): TenantKey | undefined {
     return this.#byKid.get(kid.toString("hex"));
   }
-
-  destroy(): void {
-    for (const key of this.#byKid.values()) key.destroy();
-  }
 }

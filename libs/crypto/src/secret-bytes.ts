@@ -20,11 +20,6 @@ export class SecretBytes {
     return this.#bytes.byteLength;
   }
 
-  /** Best effort: the runtime may have moved the bytes before. */
-  destroy(): void {
-    this.#bytes.fill(0);
-  }
-
   toJSON(): string {
     return "[secret]";
   }

@@ -54,11 +54,6 @@ export class TenantKey {
     return this.#key.reveal();
   }
 
-  destroy(): void {
-    this.#key.destroy();
-    this.#fieldKeys.clear();
-  }
-
   toJSON(): string {
     return "[tenant key]";
   }

@@ -1,1 +1,2 @@
-export {};
+export { Breaker, SKIP_REASONS, type BreakerOptions, type CallerLimits, type Outcome, type SkipReason } from "./breaker.js";
+export { parseTimeout, runUntil, TIMEOUT_KEY } from "./deadline.js";

@@ -1,21 +1,11 @@
-import {
-  credentials,
-  Metadata,
-  type CallOptions,
-  type ChannelCredentials,
-  type ClientOptions,
-  type ClientUnaryCall,
-  type ServiceError,
-} from "@grpc/grpc-js";
+import { Client, credentials, Metadata, type MethodDefinition } from "@grpc/grpc-js";
 import { AppError, DeadlineExceededError } from "@memseal/errors";
 import { fromGrpcStatus } from "./grpc-status.js";
 import { MAX_ANSWER_BYTES } from "./limits.js";
 
-type ClientClass<C> = new (address: string, creds: ChannelCredentials, options?: Partial<ClientOptions>) => C;
-
-/** A generated client that comes back to a restarted peer within half a second. */
-export function connect<C>(client: ClientClass<C>, address: string): C {
-  return new client(address, credentials.createInsecure(), {
+/** A channel to one service that comes back to a restarted peer within half a second. */
+export function connect(address: string): Client {
+  return new Client(address, credentials.createInsecure(), {
     "grpc.max_receive_message_length": MAX_ANSWER_BYTES,
     "grpc.initial_reconnect_backoff_ms": 100,
     "grpc.min_reconnect_backoff_ms": 100,
@@ -34,20 +24,13 @@ export interface CallContext {
   metadata?: Readonly<Record<string, string>> | undefined;
 }
 
-type Method<Request, Response> = (
-  request: Request,
-  metadata: Metadata,
-  options: Partial<CallOptions>,
-  callback: (error: ServiceError | null, response: Response) => void,
-) => ClientUnaryCall;
-
 /**
- * One unary call as a promise. It ends at the deadline or the signal, whichever is first.
+ * One unary call of a generated service definition, such as `IndexerServiceService.put`, as a promise. It ends at the deadline or the signal, whichever is first.
  * @throws AppError as the peer meant it
  */
 export function unary<Request, Response>(
-  client: unknown,
-  method: Method<Request, Response>,
+  client: Client,
+  { path, requestSerialize, responseDeserialize }: MethodDefinition<Request, Response>,
   request: Request,
   { peer, deadlineMs, signal, metadata }: CallContext,
 ): Promise<Response> {
@@ -62,10 +45,11 @@ export function unary<Request, Response>(
     }
     const headers = new Metadata();
     for (const [key, value] of Object.entries(metadata ?? {})) headers.set(key, value);
-    const call = method.call(client, request, headers, { deadline: deadlineMs }, (error, response) => {
+    const call = client.makeUnaryRequest(path, requestSerialize, responseDeserialize, request, headers, { deadline: deadlineMs }, (error, response) => {
       signal?.removeEventListener("abort", cancel);
       if (error) reject(fromGrpcStatus(error, peer));
-      else resolve(response);
+      // grpc-js gives a value or an error, never neither.
+      else resolve(response as Response);
     });
     const cancel = () => { call.cancel(); };
     signal?.addEventListener("abort", cancel, { once: true });

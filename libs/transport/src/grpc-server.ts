@@ -1,7 +1,10 @@
 import type { ServiceDefinition, Server } from "@grpc/grpc-js";
-import { Transport, type GrpcOptions } from "@nestjs/microservices";
+import type { DynamicModule } from "@nestjs/common";
+import { NestFactory } from "@nestjs/core";
+import { Transport, type GrpcOptions, type MicroserviceOptions } from "@nestjs/microservices";
 import { HealthImplementation } from "grpc-health-check";
 import { MAX_MESSAGE_BYTES } from "./limits.js";
+import type { RunningService } from "./run-service.js";
 
 export interface GrpcServerSpec {
   /** `host:port` or `unix:/path`. */
@@ -29,6 +32,18 @@ export function grpcServer({ address, packages, health }: GrpcServerSpec): Requi
       },
     },
   };
+}
+
+/** Serves a Nest module over gRPC alone, with health SERVING from the moment it listens. */
+export async function startGrpcService(module: DynamicModule, { address, packages }: Omit<GrpcServerSpec, "health">): Promise<RunningService> {
+  const names = Object.entries(packages).flatMap(([name, services]) => Object.keys(services).map((service) => `${name}.${service}`));
+  const health = healthOf(names);
+  // Nest's own logger prints what it is given; ours alone writes.
+  const options: Readonly<GrpcOptions & { logger: false; abortOnError: false }> = { ...grpcServer({ address, packages, health }), logger: false, abortOnError: false };
+  const app = await NestFactory.createMicroservice<MicroserviceOptions>(module, options);
+  await app.listen();
+  for (const name of ["", ...names]) health.setStatus(name, "SERVING");
+  return { address, close: () => app.close() };
 }
 
 /** Standard gRPC health (grpc.health.v1) for the services of one process: NOT_SERVING until told otherwise. */

@@ -3,26 +3,35 @@ import type { Logger } from "@memseal/telemetry";
 
 /** Something that listens: it can be stopped once, in-flight calls finishing first. */
 export interface RunningService {
+  /** For the log: where it listens. */
+  readonly address: string;
   close(): Promise<void>;
 }
 
 /**
- * Runs a service process: starts it, prints `{"event":"ready"}`, stops it on SIGTERM or SIGINT, and ends with
- * one clear line and exit code 1 when it cannot start.
+ * Runs a service process: starts it, logs `ready`, and stops it on SIGTERM, SIGINT or when the process that
+ * started it with an IPC channel is gone. Ends with one clear line and exit code 1 when it cannot start.
  */
-export async function runService(log: Logger, address: string, start: () => Promise<RunningService>): Promise<void> {
+export async function runService(log: Logger, start: () => Promise<RunningService>): Promise<void> {
   try {
     const service = await start();
-    const stop = (signal: NodeJS.Signals) => {
-      log.info("stopping", { reason: signal });
-      void service.close().then(() => process.exit(0), (error: unknown) => {
-        log.error("stop failed", { error });
-        process.exit(1);
-      });
+    let stopping = false;
+    const stop = (reason: string) => {
+      if (stopping) return;
+      stopping = true;
+      log.info("stopping", { reason });
+      service.close().then(
+        () => process.exit(0),
+        (error: unknown) => {
+          log.error("stop failed", { error });
+          process.exit(1);
+        },
+      );
     };
-    process.once("SIGTERM", stop);
-    process.once("SIGINT", stop);
-    log.info("ready", { address });
+    process.on("SIGTERM", stop);
+    process.on("SIGINT", stop);
+    process.on("disconnect", () => { stop("parent gone"); });
+    log.info("ready", { address: service.address });
   } catch (error) {
     log.error("cannot start", { reason: error instanceof AppError ? error.message : "see error", error });
     process.exit(1);

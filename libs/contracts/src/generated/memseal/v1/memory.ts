@@ -8,7 +8,6 @@
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 import type { handleUnaryCall, Metadata, UntypedServiceImplementation } from "@grpc/grpc-js";
 import { GrpcMethod, GrpcStreamMethod } from "@nestjs/microservices";
-import { wrappers } from "protobufjs";
 import { Observable } from "rxjs";
 import { Struct, Value } from "../../google/protobuf/struct.js";
 import { Timestamp } from "../../google/protobuf/timestamp.js";
@@ -65,6 +64,8 @@ export interface NewMemory {
 
 export interface AddRequest {
   memories: NewMemory[];
+  /** Names no tenant: a value that is not the credential's own user is refused. */
+  userId?: string | undefined;
 }
 
 export interface AddedMemory {
@@ -143,6 +144,8 @@ export interface SearchRequest {
     | undefined;
   /** Adds `scores` to each result. */
   explain: boolean;
+  /** Names no tenant: a value that is not the credential's own user is refused. */
+  userId?: string | undefined;
 }
 
 export interface Passage {
@@ -509,6 +512,9 @@ export const AddRequest: MessageFns<AddRequest> = {
     for (const v of message.memories) {
       NewMemory.encode(v!, writer.uint32(10).fork()).join();
     }
+    if (message.userId !== undefined) {
+      writer.uint32(18).string(message.userId);
+    }
     return writer;
   },
 
@@ -531,6 +537,14 @@ export const AddRequest: MessageFns<AddRequest> = {
             }
 
             message.memories.push(NewMemory.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.userId = reader.string();
             continue;
           }
         }
@@ -1131,6 +1145,9 @@ export const SearchRequest: MessageFns<SearchRequest> = {
     if (message.explain !== false) {
       writer.uint32(48).bool(message.explain);
     }
+    if (message.userId !== undefined) {
+      writer.uint32(58).string(message.userId);
+    }
     return writer;
   },
 
@@ -1193,6 +1210,14 @@ export const SearchRequest: MessageFns<SearchRequest> = {
             }
 
             message.explain = reader.bool();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.userId = reader.string();
             continue;
           }
         }
@@ -1710,7 +1735,6 @@ export const SearchAnswer: MessageFns<SearchAnswer> = {
   },
 };
 
-wrappers[".google.protobuf.Struct"] = { fromObject: Struct.wrap, toObject: Struct.unwrap } as any;
 
 /** The user is named by the credential in the `authorization` metadata, never by a message. */
 

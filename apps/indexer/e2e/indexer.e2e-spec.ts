@@ -1,0 +1,332 @@
+import { randomBytes } from "node:crypto";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { ASSERTION_KEY } from "@memseal/auth";
+import { encodeVector, IndexerServiceService as Indexer, type PutMemory, type SearchResponse } from "@memseal/contracts/indexer";
+import type { UserHash } from "@memseal/crypto";
+import { createApiKey } from "@memseal/storage";
+import { unary } from "@memseal/transport";
+import { runToExit } from "@memseal/transport/testing";
+import { createIndexerWorld, INDEXER_SCRIPT, newTenant, type IndexerWorld, type RunningIndexer } from "./start-indexer.js";
+
+const DIMENSION = 8;
+let world: IndexerWorld;
+let indexer: RunningIndexer;
+
+beforeAll(async () => {
+  world = await createIndexerWorld();
+  indexer = await world.start();
+});
+
+afterAll(async () => {
+  await indexer.process.kill("SIGTERM");
+  await world.database.stop();
+});
+
+/** A unit vector along one axis, or a random one. */
+function vector(axis?: number): Float32Array {
+  return Float32Array.from({ length: DIMENSION }, (_v, i) => (axis === undefined ? Math.random() - 0.5 : i === axis ? 1 : 0));
+}
+
+function memory(text: string, fields: Partial<PutMemory> = {}): PutMemory {
+  return { text, tags: [], metadata: undefined, occurredAt: undefined, chunks: [{ start: 0, end: Array.from(text).length, vector: encodeVector(vector()) }], ...fields };
+}
+
+const put = async (tenant: UserHash, memories: PutMemory[], at = indexer) => (await at.call(Indexer.put, "write", tenant, { memories, model: "test" })).results;
+const search = (tenant: UserHash, query: string, fields: { vector?: Float32Array; tag?: string } = {}, at = indexer): Promise<SearchResponse> =>
+  at.call(Indexer.search, "read", tenant, {
+    query,
+    vector: fields.vector && encodeVector(fields.vector),
+    filters: fields.tag === undefined ? undefined : { kind: { $case: "condition", value: { field: "tags", op: "contains", value: fields.tag } } },
+    candidates: 50,
+  });
+const found = (response: SearchResponse) => response.candidates.map(({ memory: m }) => m!.text);
+
+describe("memories", () => {
+  it("come back as they were given: text, speaker, tags, metadata and times", async () => {
+    const tenant = newTenant();
+    const [added] = await put(tenant, [memory("Grüße 🦉 from the café", {
+      agentId: "planner", role: "Maya", source: "chat", tags: ["trip", "food"],
+      metadata: { nested: { list: [1, "two", null, true] } }, occurredAt: { seconds: 1_700_000_000n, nanos: 123_000_000 },
+    })]);
+    const got = await indexer.call(Indexer.get, "read", tenant, { id: added.id });
+    expect(got).toMatchObject({
+      id: added.id, text: "Grüße 🦉 from the café", agentId: "planner", role: "Maya", source: "chat", tags: ["trip", "food"],
+      metadata: { nested: { list: [1, "two", null, true] } }, occurredAt: { seconds: 1_700_000_000n, nanos: 123_000_000 }, version: 1,
+    });
+    expect(got.createdAt).toEqual(added.createdAt);
+  });
+
+  it("are searched by words and by meaning, filtered by tag and source, deleted at once", async () => {
+    const tenant = newTenant();
+    const [walnuts] = await put(tenant, [
+      memory("She is allergic to walnuts", { tags: ["health"], source: "chat", chunks: [{ start: 0, end: 26, vector: encodeVector(vector(0)) }] }),
+      memory("The bicycle has a flat tyre", { tags: ["home"], source: "mail", chunks: [{ start: 0, end: 27, vector: encodeVector(vector(1)) }] }),
+      memory("Piano lessons are on Mondays", { tags: ["home"], source: "chat", chunks: [{ start: 0, end: 28, vector: encodeVector(vector(2)) }] }),
+    ]);
+    expect(found(await search(tenant, "walnut allergies"))[0]).toBe("She is allergic to walnuts");
+    expect(found(await search(tenant, "zzz", { vector: vector(1) }))[0]).toBe("The bicycle has a flat tyre");
+    const home = await search(tenant, "zzz", { tag: "home" });
+    expect(found(home).sort()).toEqual(["Piano lessons are on Mondays", "The bicycle has a flat tyre"]);
+    expect(home.totalMatching).toBe(2);
+
+    expect(await indexer.call(Indexer.delete, "write", tenant, { id: walnuts.id })).toEqual({ deleted: 1 });
+    expect(found(await search(tenant, "walnut allergies"))).not.toContain("She is allergic to walnuts");
+    await expect(indexer.call(Indexer.get, "read", tenant, { id: walnuts.id })).rejects.toMatchObject({ code: "not_found" });
+    await expect(indexer.call(Indexer.delete, "write", tenant, { id: walnuts.id })).rejects.toMatchObject({ code: "not_found" });
+  });
+
+  it("are listed newest first, page by page, each once", async () => {
+    const tenant = newTenant();
+    const ids = (await put(tenant, Array.from({ length: 7 }, (_m, i) => memory(`note ${i}`)))).map(({ id }) => id);
+    const seen: string[] = [];
+    let cursor: string | undefined;
+    do {
+      const page = await indexer.call(Indexer.list, "read", tenant, { limit: 3, cursor });
+      seen.push(...page.results.map(({ id }) => id));
+      cursor = page.nextCursor;
+    } while (cursor !== undefined);
+    expect(seen).toEqual(ids.toReversed());
+    await expect(indexer.call(Indexer.list, "read", tenant, { limit: 3, cursor: "made-up" })).rejects.toMatchObject({ code: "invalid_argument", field: "cursor" });
+  });
+
+  it("are stored all or none", async () => {
+    const tenant = newTenant();
+    await put(tenant, [memory("first")]);
+    const wrong = memory("third", { chunks: [{ start: 0, end: 5, vector: encodeVector(Float32Array.of(1, 2)) }] });
+    await expect(put(tenant, [memory("second"), wrong])).rejects.toMatchObject({ code: "invalid_argument", field: "memories[1].vector" });
+    await expect(put(tenant, [wrong])).rejects.toMatchObject({ code: "invalid_argument", message: expect.stringContaining("have 8") as string });
+    expect((await indexer.call(Indexer.list, "read", tenant, {})).results.map(({ text }) => text)).toEqual(["first"]);
+  });
+
+  it("of a tenant that never wrote are simply not there", async () => {
+    expect(await search(newTenant(), "anything")).toEqual({ candidates: [], totalMatching: 0, integrityFailures: 0 });
+    expect((await indexer.call(Indexer.list, "read", newTenant(), {})).results).toEqual([]);
+  });
+});
+
+describe("tenants", () => {
+  it("cannot see, delete or tell apart each other's ids", async () => {
+    const [alice, bob] = [newTenant(), newTenant()];
+    const [secret] = await put(alice, [memory("alice's secret")]);
+    await put(bob, [memory("bob's note")]);
+    const absent = await indexer.call(Indexer.get, "read", bob, { id: "0190a5d0-0000-7000-8000-000000000000" }).catch((error: unknown) => error);
+    const foreign = await indexer.call(Indexer.get, "read", bob, { id: secret.id }).catch((error: unknown) => error);
+    expect(foreign).toEqual(absent);
+    await expect(indexer.call(Indexer.delete, "write", bob, { id: secret.id })).rejects.toMatchObject({ code: "not_found" });
+    expect(found(await search(bob, "alice secret"))).toEqual(["bob's note"]);
+    expect(found(await search(alice, "alice secret"))).toEqual(["alice's secret"]);
+  });
+
+  it("need an assertion for exactly the class of call, on every call but ResolveKey", async () => {
+    const tenant = newTenant();
+    const context = { peer: "indexer", deadlineMs: Date.now() + 5_000 };
+    const id = "0190a5d0-0000-7000-8000-000000000000";
+    const calls = [
+      ["write", () => unary(indexer.client, Indexer.put, { memories: [memory("x")], model: "m" }, context), (m: "read" | "write") => indexer.call(Indexer.put, m, tenant, { memories: [memory("x")], model: "m" })],
+      ["read", () => unary(indexer.client, Indexer.search, { query: "x", filters: undefined, candidates: 1 }, context), (m: "read" | "write") => indexer.call(Indexer.search, m, tenant, { query: "x", filters: undefined, candidates: 1 })],
+      ["read", () => unary(indexer.client, Indexer.get, { id }, context), (m: "read" | "write") => indexer.call(Indexer.get, m, tenant, { id })],
+      ["read", () => unary(indexer.client, Indexer.list, {}, context), (m: "read" | "write") => indexer.call(Indexer.list, m, tenant, {})],
+      ["write", () => unary(indexer.client, Indexer.delete, { id }, context), (m: "read" | "write") => indexer.call(Indexer.delete, m, tenant, { id })],
+    ] as const;
+    for (const [access, bare, asserted] of calls) {
+      await expect(bare()).rejects.toMatchObject({ code: "unauthenticated" });
+      await expect(asserted(access === "read" ? "write" : "read")).rejects.toMatchObject({ code: "unauthenticated" });
+    }
+    const unscoped = await world.signer.sign({ tenant, scopes: ["write"], method: "read" });
+    await expect(unary(indexer.client, Indexer.list, {}, { ...context, metadata: { [ASSERTION_KEY]: unscoped } })).rejects.toMatchObject({ code: "permission_denied" });
+    expect(Object.keys(Indexer).sort()).toEqual(["delete", "get", "list", "put", "resolveKey", "search"]);
+  });
+
+  it("are named by API keys: only a matching id and secret hash resolve", async () => {
+    const tenant = newTenant();
+    const secretHash = randomBytes(32);
+    await createApiKey(world.database.urls.owner, { keyId: "abcdefghijkl", secretHash, tenant, namespace: "default", scopes: ["read"] });
+    const resolve = (keyId: string, hash: Buffer) => unary(indexer.client, Indexer.resolveKey, { keyId, secretHash: hash }, { peer: "indexer", deadlineMs: Date.now() + 5_000 });
+    expect(await resolve("abcdefghijkl", secretHash)).toEqual({ userHash: Buffer.from(tenant, "hex"), namespace: "default", scopes: ["read"] });
+    await expect(resolve("abcdefghijkl", randomBytes(32))).rejects.toMatchObject({ code: "not_found" });
+    await expect(resolve("unknown", secretHash)).rejects.toMatchObject({ code: "not_found" });
+    await world.database.asSuperuser("UPDATE memseal.api_key SET revoked_at = now() WHERE key_id = 'abcdefghijkl'");
+    await expect(resolve("abcdefghijkl", secretHash)).rejects.toMatchObject({ code: "not_found" });
+  });
+});
+
+describe("sealed rows", () => {
+  it("hold no text, metadata, tag, source or vector in any encoding, nor does any file of the database", async () => {
+    const tenant = newTenant();
+    const marks = { text: "zebrafinch-text", metadata: "zebrafinch-meta", tag: "zebrafinch-tag", source: "zebrafinch-source", role: "zebrafinch-role", agent: "zebrafinch-agent" };
+    const embedding = vector();
+    await put(tenant, [memory(marks.text, {
+      agentId: marks.agent, role: marks.role, source: marks.source, tags: [marks.tag], metadata: { note: marks.metadata },
+      chunks: [{ start: 0, end: marks.text.length, vector: encodeVector(embedding) }],
+    })]);
+    expect(found(await search(tenant, "zebrafinch"))).toEqual([marks.text]);
+    const needles = [...Object.values(marks).map((mark) => Buffer.from(mark)), encodeVector(embedding)].flatMap(encodings);
+
+    const tables = await world.database.asSuperuser<{ name: string }>("SELECT tablename AS name FROM pg_tables WHERE schemaname = 'memseal'");
+    let rows = 0;
+    for (const { name } of tables) {
+      for (const row of await world.database.asSuperuser<Record<string, unknown>>(`SELECT * FROM memseal.${name}`)) {
+        rows++;
+        for (const value of Object.values(row)) expectAbsent(needles, Buffer.isBuffer(value) ? value : Buffer.from(JSON.stringify(value)), name);
+      }
+    }
+    expect(rows).toBeGreaterThan(4);
+
+    await world.database.asSuperuser("CHECKPOINT");
+    for (const entry of readdirSync(world.database.dir, { recursive: true, withFileTypes: true })) {
+      // The server's own programs hold no data.
+      if (entry.isFile() && !entry.parentPath.includes("binaries")) expectAbsent(needles, readFileSync(join(entry.parentPath, entry.name)), entry.name);
+    }
+  });
+
+  it("that do not open are left out, counted once, and harm no other", async () => {
+    const tenant = newTenant();
+    const [broken] = await put(tenant, [memory("the damaged note"), memory("the other note")]);
+    const flip = "UPDATE memseal.memory SET text_cipher = set_byte(text_cipher, 40, get_byte(text_cipher, 40) # 1) WHERE id = $1";
+    expect((await search(tenant, "note")).integrityFailures).toBe(0);
+    await world.database.asSuperuser(flip, [broken.id]);
+    for (let again = 0; again < 2; again++) {
+      const response = await search(tenant, "note");
+      expect(found(response)).toEqual(["the other note"]);
+      expect(response.integrityFailures).toBe(1);
+    }
+    await expect(indexer.call(Indexer.get, "read", tenant, { id: broken.id })).rejects.toMatchObject({ code: "data_loss", message: `memory ${broken.id} cannot be opened` });
+    // Loaded afresh, it is left out from the start.
+    const other = await world.start();
+    const response = await search(tenant, "note", {}, other);
+    expect(found(response)).toEqual(["the other note"]);
+    expect(response.integrityFailures).toBe(1);
+    await other.process.kill("SIGTERM");
+  });
+
+  it("moved from one memory to another do not open", async () => {
+    const tenant = newTenant();
+    const [one, two] = await put(tenant, [memory("note one"), memory("note two")]);
+    await world.database.asSuperuser("UPDATE memseal.memory SET text_cipher = (SELECT text_cipher FROM memseal.memory WHERE id = $2) WHERE id = $1", [one.id, two.id]);
+    await expect(indexer.call(Indexer.get, "read", tenant, { id: one.id })).rejects.toMatchObject({ code: "data_loss" });
+  });
+});
+
+describe("two indexers on one database", () => {
+  it("answer alike after every acknowledged write and delete", async () => {
+    const other = await world.start();
+    const tenant = newTenant();
+    const live = new Map<string, string>();
+    for (let step = 0; step < 40; step++) {
+      const [writer, reader] = step % 2 === 0 ? [indexer, other] : [other, indexer];
+      const victim = [...live.keys()][0];
+      if (step % 5 === 4 && victim !== undefined) {
+        await writer.call(Indexer.delete, "write", tenant, { id: victim });
+        live.delete(victim);
+      } else {
+        const [added] = await put(tenant, [memory(`shared note ${step}`)], writer);
+        live.set(added.id, `shared note ${step}`);
+      }
+      expect(found(await search(tenant, "shared note", {}, reader)).sort()).toEqual([...live.values()].sort());
+    }
+    await other.process.kill("SIGTERM");
+  });
+});
+
+describe("what was acknowledged", () => {
+  /** Writes until stopped; returns the texts that were acknowledged. */
+  async function writeUntil(stop: AbortSignal, tenant: UserHash, writer: RunningIndexer): Promise<string[]> {
+    const acknowledged: string[] = [];
+    for (let i = 0; !stop.aborted; i++) {
+      const text = `note number ${i} ${randomBytes(4).toString("hex")}`;
+      const done = await put(tenant, [memory(text)], writer).then(() => true, () => false);
+      if (done) acknowledged.push(text);
+      else await delay(20);
+    }
+    return acknowledged;
+  }
+
+  const texts = async (tenant: UserHash, reader: RunningIndexer) => {
+    const all: string[] = [];
+    let cursor: string | undefined;
+    do {
+      const page = await reader.call(Indexer.list, "read", tenant, { limit: 100, cursor });
+      all.push(...page.results.map(({ text }) => text));
+      cursor = page.nextCursor;
+    } while (cursor !== undefined);
+    return all;
+  };
+
+  it("is found after kill -9 of the indexer in the middle of writing", async () => {
+    const victim = await world.start();
+    const tenants = [newTenant(), newTenant(), newTenant()];
+    const stop = new AbortController();
+    const writing = tenants.map((tenant) => writeUntil(stop.signal, tenant, victim));
+    await delay(700);
+    await victim.process.kill("SIGKILL");
+    stop.abort();
+    const acknowledged = await Promise.all(writing);
+    const restarted = await world.start();
+    for (const [i, tenant] of tenants.entries()) {
+      expect(acknowledged[i].length).toBeGreaterThan(5);
+      const kept = await texts(tenant, restarted);
+      expect(kept).toEqual(expect.arrayContaining(acknowledged[i]));
+      expect(new Set(kept).size).toBe(kept.length);
+      expect((await search(tenant, "note number", {}, restarted)).totalMatching).toBe(kept.length);
+    }
+    await restarted.process.kill("SIGTERM");
+  });
+
+  it("is found after kill -9 of PostgreSQL in the middle of writing, with the indexer still running", async () => {
+    const tenant = newTenant();
+    const stop = new AbortController();
+    const writing = writeUntil(stop.signal, tenant, indexer);
+    await delay(500);
+    const pid = world.database.server.pid!;
+    process.kill(pid, "SIGKILL");
+    // Long enough for the server to come back and for writes to go on.
+    await delay(4_000);
+    stop.abort();
+    const acknowledged = await writing;
+    expect(world.database.server.pid).not.toBe(pid);
+    expect(await texts(tenant, indexer)).toEqual(expect.arrayContaining(acknowledged));
+    expect(acknowledged.length).toBeGreaterThan(10);
+  });
+});
+
+describe("start", () => {
+  const startWith = (change: Record<string, string>) => runToExit(INDEXER_SCRIPT, { ...world.env, MEMSEAL_INDEXER_ADDRESS: "127.0.0.1:1", ...change });
+  it.each([
+    ["the owner of the tables", () => ({ DATABASE_URL: world.database.urls.owner }), "owns table"],
+    ["a missing root key", () => ({ MEMSEAL_ROOT_KEY_FILE: "/nowhere/root.key" }), "secret file /nowhere/root.key cannot be read"],
+    ["a missing variable", () => ({ DATABASE_AUTH_URL: "" }), "DATABASE_AUTH_URL: must be set"],
+    ["a wrong password", () => ({ DATABASE_URL: world.database.urls.app.replace(/:[^:@]+@/, ":wrong@") }), "refuses this role"],
+  ])("is refused with %s, in one clear line without a secret", async (_what, change, reason) => {
+    const { code, lines } = await startWith(change());
+    expect(code).toBe(1);
+    expect(lines).toHaveLength(1);
+    expect(lines[0]).toContain(reason);
+    expect(lines[0]).not.toContain("postgres://");
+  });
+
+  it.each(["SUPERUSER", "BYPASSRLS"])("is refused when the app role is %s", async (attribute) => {
+    await world.database.asSuperuser(`ALTER ROLE memseal_app ${attribute}`);
+    const { code, lines } = await startWith({});
+    await world.database.asSuperuser(`ALTER ROLE memseal_app NO${attribute}`);
+    expect(code).toBe(1);
+    expect(lines[0]).toContain("is superuser or bypasses row security");
+  });
+});
+
+/** A needle as it could stand in a row: as it is, as hex, and as base64 at each alignment. */
+function encodings(needle: Buffer): Buffer[] {
+  const base64 = [0, 1, 2].map((shift) => {
+    const text = Buffer.concat([Buffer.alloc(shift), needle]).toString("base64");
+    // Without the characters that mix with what stands before and after.
+    return text.slice(shift === 0 ? 0 : shift + 1, -4);
+  });
+  return [needle, Buffer.from(needle.toString("hex")), ...base64.map((text) => Buffer.from(text))];
+}
+
+function expectAbsent(needles: readonly Buffer[], haystack: Buffer, where: string): void {
+  for (const needle of needles) {
+    if (haystack.includes(needle)) throw new Error(`${where} holds ${needle.toString("latin1")}`);
+  }
+}

@@ -1,0 +1,64 @@
+import { randomBytes } from "node:crypto";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Client, MethodDefinition } from "@grpc/grpc-js";
+import { ASSERTION_KEY, AssertionSigner, generateAssertionKeys, type MethodClass } from "@memseal/auth";
+import { parseUserHash, type UserHash } from "@memseal/crypto";
+import { startTestDatabase, type TestDatabase } from "@memseal/storage/testing";
+import { connect, unary } from "@memseal/transport";
+import { freePort, startProcess, type ServiceProcess } from "@memseal/transport/testing";
+
+export const INDEXER_SCRIPT = new URL("../dist/main.js", import.meta.url).pathname;
+
+/** A database and the files an indexer needs, for any number of indexer processes. */
+export interface IndexerWorld {
+  readonly database: TestDatabase;
+  readonly signer: AssertionSigner;
+  /** Variables of a working indexer, but for its address. */
+  readonly env: Readonly<Record<string, string>>;
+  start(): Promise<RunningIndexer>;
+}
+
+export interface RunningIndexer {
+  readonly process: ServiceProcess;
+  /** A call as the gateway would make it for `tenant`. */
+  call<Request, Response>(method: MethodDefinition<Request, Response>, access: MethodClass, tenant: UserHash, request: Request): Promise<Response>;
+  readonly client: Client;
+}
+
+export async function createIndexerWorld(): Promise<IndexerWorld> {
+  const database = await startTestDatabase();
+  const file = (name: string, content: string | Buffer) => {
+    const path = join(database.dir, name);
+    writeFileSync(path, content, { mode: 0o600 });
+    return path;
+  };
+  const keys = generateAssertionKeys();
+  const signer = AssertionSigner.load(file("assertion.key", keys.privateKey));
+  const env = {
+    DATABASE_URL: database.urls.app,
+    DATABASE_AUTH_URL: database.urls.auth,
+    MEMSEAL_ROOT_KEY_FILE: file("root.key", randomBytes(32)),
+    MEMSEAL_ASSERTION_PUBLIC_KEY_FILES: file("assertion.pub", keys.publicKey),
+  };
+  return {
+    database,
+    signer,
+    env,
+    async start() {
+      const address = `127.0.0.1:${await freePort()}`;
+      const process = await startProcess(INDEXER_SCRIPT, { ...env, MEMSEAL_INDEXER_ADDRESS: address });
+      const client = connect(address);
+      return {
+        process,
+        client,
+        async call(method, access, tenant, request) {
+          const assertion = await signer.sign({ tenant, scopes: [access], method: access });
+          return unary(client, method, request, { peer: "indexer", deadlineMs: Date.now() + 20_000, metadata: { [ASSERTION_KEY]: assertion } });
+        },
+      };
+    },
+  };
+}
+
+export const newTenant = (): UserHash => parseUserHash(randomBytes(32).toString("hex"));

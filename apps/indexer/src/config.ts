@@ -1,0 +1,20 @@
+import { z } from "zod";
+
+const files = z.string().transform((list) => list.split(",")).pipe(z.array(z.string().min(1)).min(1).max(2));
+
+/** The variables of the indexer. */
+export const indexerConfig = z.object({
+  /** Where it listens: `host:port` or `unix:/path`. */
+  MEMSEAL_INDEXER_ADDRESS: z.string().default("127.0.0.1:7482"),
+  /** The app role's connection. */
+  DATABASE_URL: z.string(),
+  /** The auth role's connection, for API keys alone. */
+  DATABASE_AUTH_URL: z.string(),
+  MEMSEAL_ROOT_KEY_FILE: z.string(),
+  /** Public keys of the gateways, PEM, comma-separated: one, or two during a rotation. */
+  MEMSEAL_ASSERTION_PUBLIC_KEY_FILES: files,
+  /** Tenant indexes kept in memory. */
+  MEMSEAL_INDEX_CACHE_BYTES: z.coerce.number().int().min(1_000_000).default(1024 ** 3),
+});
+
+export type IndexerConfig = z.infer<typeof indexerConfig>;

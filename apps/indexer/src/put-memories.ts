@@ -1,0 +1,73 @@
+import type { AddedMemory, PutCommand } from "@memseal/contracts/indexer";
+import { toTimestamp } from "@memseal/contracts/indexer";
+import type { UserHash } from "@memseal/crypto";
+import { AppError, InvalidArgumentError } from "@memseal/errors";
+import type { EmbeddingGeneration, MemoryStore, NewSealedMemory, TenantDatabase, WriteTurn } from "@memseal/storage";
+import { v7 as uuidV7 } from "uuid";
+import { sealMemory } from "./sealed-memory.js";
+import type { TenantKeys } from "./tenant-keys.js";
+
+/** How the embedder cuts texts; recorded with the tenant's vectors. */
+const CHUNKER = "window-32";
+const FIRST_GENERATION = 1;
+
+/** The write path: seal, then put in one transaction of the tenant. */
+export class PutMemories {
+  constructor(
+    private readonly database: TenantDatabase,
+    private readonly store: MemoryStore,
+    private readonly keys: TenantKeys,
+  ) {}
+
+  /**
+   * Stores all memories or none.
+   * @throws InvalidArgumentError when the vectors are not of the tenant's dimension
+   */
+  async put(tenant: UserHash, command: PutCommand): Promise<AddedMemory[]> {
+    const { keyring, embedding } = await this.#prepare(tenant, command);
+    assertDimension(command, embedding.dimension);
+    const sealed = command.memories.map(({ content, chunks }) =>
+      sealMemory(content, chunks, { tenant, keyring }, { id: uuidV7(), generation: embedding.generation }),
+    );
+    const turn = await this.database.withTenant(tenant, async (tx): Promise<WriteTurn> => {
+      const taken = await this.store.takeTurn(tx, { memories: sealed.length, bytes: bytesOf(sealed) });
+      if (taken?.generation !== embedding.generation) {
+        throw new AppError("aborted", "the tenant changed while the memories were sealed; try again", { retryAfterS: 1 });
+      }
+      if (command.model !== embedding.model) await this.store.nameModel(tx, { generation: embedding.generation, model: command.model });
+      await this.store.insertMemories(tx, taken, sealed);
+      return taken;
+    });
+    return sealed.map(({ id, rowVersion }) => ({ id, createdAt: toTimestamp(turn.at), version: rowVersion }));
+  }
+
+  /** Keys and embedding generation of the tenant; its first write makes both. */
+  async #prepare(tenant: UserHash, command: PutCommand): Promise<{ keyring: Awaited<ReturnType<TenantKeys["create"]>>; embedding: EmbeddingGeneration }> {
+    const found = await this.database.withTenant(tenant, (tx) => this.store.readActiveGeneration(tx));
+    if (found === undefined) {
+      const first = { generation: FIRST_GENERATION, model: command.model, dimension: command.dimension, chunker: CHUNKER };
+      await this.keys.create(tenant, first);
+      return this.#prepare(tenant, command);
+    }
+    // Vectors of two models have no common meaning. A caller's own vectors ("") are the caller's business.
+    if (command.model !== "" && found.model !== "" && command.model !== found.model) {
+      throw new AppError("failed_precondition", `this tenant's memories are embedded with ${found.model}, the embedder now runs ${command.model}`);
+    }
+    const keyring = await this.keys.find(tenant);
+    if (keyring === undefined) throw new AppError("failed_precondition", "this tenant has no active key");
+    return { keyring, embedding: found };
+  }
+}
+
+function assertDimension(command: PutCommand, dimension: number): void {
+  if (command.dimension !== dimension) {
+    throw new InvalidArgumentError("memories[0].vector", `has ${command.dimension} values; this tenant's vectors have ${dimension}`);
+  }
+}
+
+function bytesOf(memories: readonly NewSealedMemory[]): number {
+  return memories.reduce(
+    (sum, { textCipher, metaCipher, chunks }) => sum + textCipher.length + metaCipher.length + chunks.reduce((s, { embCipher }) => s + embCipher.length, 0),
+    0,
+  );
+}

@@ -1,0 +1,52 @@
+import type { Memory } from "@memseal/contracts/indexer";
+import { OpenError, type Keyring, type UserHash } from "@memseal/crypto";
+import { DataLossError, NotFoundError } from "@memseal/errors";
+import type { MemoryStore, SealedMemory, TenantDatabase } from "@memseal/storage";
+import { openMemory, toMessage } from "./sealed-memory.js";
+import type { TenantKeys } from "./tenant-keys.js";
+
+export interface MemoryPage {
+  memories: Memory[];
+  /** Id of the last memory when there are older ones. */
+  next: string | undefined;
+}
+
+/** Memories by id and by age. */
+export class ReadMemories {
+  constructor(
+    private readonly database: TenantDatabase,
+    private readonly store: MemoryStore,
+    private readonly keys: TenantKeys,
+  ) {}
+
+  /** @throws NotFoundError for absent and foreign ids alike; DataLossError when it does not open */
+  async get(tenant: UserHash, id: string): Promise<Memory> {
+    const [row] = await this.database.withTenant(tenant, (tx) => this.store.readMemories(tx, [id]));
+    const keyring = row && await this.keys.find(tenant);
+    if (keyring === undefined) throw new NotFoundError("memory");
+    return openForCaller(row, tenant, keyring);
+  }
+
+  /** Newest first. @throws DataLossError when one does not open */
+  async list(tenant: UserHash, { before, limit }: { before: string | undefined; limit: number }): Promise<MemoryPage> {
+    // One more than asked for says whether there are older ones.
+    const rows = await this.database.withTenant(tenant, (tx) => this.store.listMemories(tx, { before, limit: limit + 1 }));
+    const keyring = await this.keys.find(tenant);
+    if (keyring === undefined) return { memories: [], next: undefined };
+    const page = rows.slice(0, limit);
+    return {
+      memories: page.map((row) => openForCaller(row, tenant, keyring)),
+      next: rows.length > limit ? page.at(-1)?.id : undefined,
+    };
+  }
+}
+
+function openForCaller(row: SealedMemory | undefined, tenant: UserHash, keyring: Keyring): Memory {
+  if (row === undefined) throw new NotFoundError("memory");
+  try {
+    return toMessage(row, openMemory(row, { tenant, keyring }));
+  } catch (error) {
+    if (error instanceof OpenError) throw new DataLossError(row.id, { cause: error });
+    throw error;
+  }
+}

@@ -1,0 +1,28 @@
+import { parseConfig } from "@memseal/config";
+import { StartupError } from "@memseal/errors";
+import { parseServices, rerankerConfig } from "./config.js";
+
+describe("config", () => {
+  it("needs nothing to be set", () => {
+    expect(parseConfig(rerankerConfig, {})).toMatchObject({ MEMSEAL_RERANKER_ADDRESS: "127.0.0.1:7483", MEMSEAL_DEVICE: "auto", MEMSEAL_TRACK: "stable" });
+  });
+
+  it.each([
+    ["MEMSEAL_DEVICE", "gpu"],
+    ["MEMSEAL_RERANK_WORKERS", "0"],
+    ["MEMSEAL_MODELS_DIR", "models"],
+    ["MEMSEAL_TRACK", "beta"],
+  ])("refuses %s=%s", (name, value) => {
+    expect(() => parseConfig(rerankerConfig, { [name]: value })).toThrow(name);
+  });
+
+  it("serves both services, or the ones named", () => {
+    expect([...parseServices([])]).toEqual(["embed", "rerank"]);
+    expect([...parseServices(["--serve", "rerank"])]).toEqual(["rerank"]);
+    expect([...parseServices(["--serve=embed,rerank"])]).toEqual(["embed", "rerank"]);
+  });
+
+  it.each([[["--serve", "embde"]], [["--serve", ""]], [["--server"]], [["embed"]]])("refuses the arguments %j", (args) => {
+    expect(() => parseServices(args)).toThrow(StartupError);
+  });
+});

@@ -1,0 +1,66 @@
+import { InvalidArgumentError } from "@memseal/errors";
+import { elementPath } from "./field-path.js";
+import type * as wire from "./generated/memseal/reranker/v1/reranker.js";
+import { LIMITS } from "./limits.js";
+import { boundedText } from "./text.js";
+
+export {
+  EmbedderControllerMethods,
+  EmbedderService,
+  MEMSEAL_RERANKER_V1_PACKAGE_NAME as RERANKER_PACKAGE,
+  RerankerControllerMethods,
+  RerankerService,
+  type EmbedDocumentsRequest,
+  type EmbedDocumentsResponse,
+  type EmbeddedDocument,
+  type EmbedderController,
+  type EmbedQueryRequest,
+  type EmbedQueryResponse,
+  type RerankerController,
+  type RerankRequest,
+  type RerankResponse,
+  type Window,
+} from "./generated/memseal/reranker/v1/reranker.js";
+export { LIMITS } from "./limits.js";
+export { decodeVector, encodeVector } from "./vector.js";
+
+const MAX_PASSAGES = 1_000;
+
+export interface DocumentToEmbed {
+  readonly text: string;
+  readonly speaker?: string | undefined;
+}
+
+export interface RerankQuery {
+  readonly query: string;
+  readonly passages: readonly string[];
+}
+
+/** Returns the query. @throws InvalidArgumentError with the path of the fault, as all parsers here */
+export function parseEmbedQuery({ text }: wire.EmbedQueryRequest): string {
+  return boundedText(text, "text", LIMITS.queryCharacters);
+}
+
+/** At most 200 documents, as many as memories in a call. */
+export function parseEmbedDocuments({ documents }: wire.EmbedDocumentsRequest): readonly DocumentToEmbed[] {
+  atMost(LIMITS.memoriesPerCall, documents, "documents");
+  return documents.map(({ text, speaker }, i) => {
+    const field = elementPath("documents", i);
+    return {
+      text: boundedText(text, `${field}.text`, LIMITS.textCharacters),
+      speaker: speaker === undefined ? undefined : boundedText(speaker, `${field}.speaker`, LIMITS.labelCharacters),
+    };
+  });
+}
+
+export function parseRerank({ query, passages }: wire.RerankRequest): RerankQuery {
+  atMost(MAX_PASSAGES, passages, "passages");
+  return {
+    query: boundedText(query, "query", LIMITS.queryCharacters),
+    passages: passages.map((passage, i) => boundedText(passage, elementPath("passages", i), LIMITS.textCharacters)),
+  };
+}
+
+function atMost(limit: number, items: readonly unknown[], field: string): void {
+  if (items.length > limit) throw new InvalidArgumentError(field, `must have at most ${limit} items`);
+}

@@ -1,0 +1,33 @@
+import type { Provider } from "./model-store.js";
+import { ModelSession, type LoadOptions, type ModelByProvider } from "./session.js";
+
+// Three layers are what a CPU has time for within a search; a GPU has it for six.
+const MODELS: ModelByProvider = { cpu: "memseal-rerank-mini", cuda: "memseal-rerank-small" };
+
+/** A cross-encoder: a query and a passage in, one logit out; higher is more relevant. */
+export class CrossEncoder {
+  readonly model: string;
+  readonly provider: Provider;
+  #query: { text: string; ids: readonly number[] } | undefined;
+
+  private constructor(private readonly session: ModelSession<"cross-encoder">) {
+    this.model = session.spec.name;
+    this.provider = session.provider;
+  }
+
+  /** Checked, loaded and warm. @throws StartupError */
+  static async load(options: LoadOptions): Promise<CrossEncoder> {
+    const session = await ModelSession.open("cross-encoder", MODELS, options);
+    await session.warmUp(1);
+    return new CrossEncoder(session);
+  }
+
+  async score(query: string, passage: string): Promise<number> {
+    // The passages of one query come one after another: it is tokenised for the first.
+    if (this.#query?.text !== query) {
+      this.#query = { text: query, ids: this.session.tokenizer.ids(query, this.session.spec.max_query_tokens) };
+    }
+    const [logit] = await this.session.run(this.session.tokenizer.pair(this.#query.ids, passage));
+    return logit;
+  }
+}

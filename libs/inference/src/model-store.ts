@@ -1,0 +1,113 @@
+import { StartupError } from "@memseal/errors";
+import { createHash } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { z } from "zod";
+
+/** What runs a graph. */
+export type Provider = "cpu" | "cuda";
+
+/** The models this library ships; the same folder seen from src and from dist. */
+export const SHIPPED_MODELS_DIR = fileURLToPath(new URL("../models/", import.meta.url));
+
+const TOKENIZER_FILE = "tokenizer.json";
+
+// A plain name: a model folder never reaches outside itself.
+const fileName = z.string().regex(/^\w[\w.-]*$/);
+
+const common = {
+  name: z.string().min(1),
+  // A window must hold a speaker's name, the overlap and one whole word beside new text (tokenizer.ts).
+  max_tokens: z.number().int().min(256),
+  inputs: z.tuple([z.literal("input_ids"), z.literal("attention_mask"), z.literal("token_type_ids")]),
+  output: z.string().min(1),
+  graphs: z.object({ cpu: fileName, cuda: fileName.optional() }),
+  files: z.record(fileName, z.object({ bytes: z.number().int().positive(), sha256: z.string().regex(/^[0-9a-f]{64}$/) })),
+};
+
+const SCHEMAS = {
+  embedder: z.object({
+    ...common,
+    kind: z.literal("embedder"),
+    dimension: z.number().int().positive(),
+    // Cosine is taken as a dot product everywhere.
+    normalized: z.literal(true),
+  }),
+  "cross-encoder": z.object({ ...common, kind: z.literal("cross-encoder"), max_query_tokens: z.number().int().positive() }),
+} as const;
+
+export type ModelKind = keyof typeof SCHEMAS;
+
+/** What model.json says. `max_tokens` counts [CLS] and [SEP]; `max_query_tokens` does not. */
+export type ModelSpec<K extends ModelKind = ModelKind> = z.infer<(typeof SCHEMAS)[K]>;
+
+export interface LoadedModel<K extends ModelKind> {
+  spec: ModelSpec<K>;
+  /** The ONNX graph: the very bytes that were checked. */
+  graph: Buffer;
+  /** tokenizer.json, parsed. */
+  tokenizer: unknown;
+}
+
+export interface ModelChoice<K extends ModelKind> {
+  /** A name inside `modelsDir`, or an absolute path. */
+  model: string;
+  kind: K;
+  provider: Provider;
+  modelsDir?: string | undefined;
+}
+
+/**
+ * Reads a model and checks the size and SHA-256 of each file this provider uses.
+ * @throws StartupError naming the file and what to do
+ */
+export async function loadModel<K extends ModelKind>({ model, kind, provider, modelsDir }: ModelChoice<K>): Promise<LoadedModel<K>> {
+  const dir = resolve(modelsDir ?? SHIPPED_MODELS_DIR, model);
+  const specPath = join(dir, "model.json");
+  const parsed = SCHEMAS[kind].safeParse(parseJson(await read(specPath), specPath));
+  if (!parsed.success) {
+    const faults = parsed.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`);
+    throw new StartupError(`${specPath} does not describe a model of kind ${kind} (${faults.join("; ")})`);
+  }
+  const spec = parsed.data as ModelSpec<K>;
+  const graphFile = spec.graphs[provider];
+  if (graphFile === undefined) {
+    throw new StartupError(`${spec.name} has no graph for ${provider}; choose another device or another model`);
+  }
+  const graph = await readChecked(dir, graphFile, spec);
+  const tokenizer = parseJson(await readChecked(dir, TOKENIZER_FILE, spec), join(dir, TOKENIZER_FILE));
+  return { spec, graph, tokenizer };
+}
+
+async function readChecked(dir: string, file: string, spec: ModelSpec): Promise<Buffer> {
+  const path = join(dir, file);
+  const expected = Object.hasOwn(spec.files, file) ? spec.files[file] : undefined;
+  if (expected === undefined) {
+    throw new StartupError(`${join(dir, "model.json")} lists no hash for ${file}; copy the model's folder again from a release`);
+  }
+  const bytes = await read(path);
+  if (bytes.length !== expected.bytes || createHash("sha256").update(bytes).digest("hex") !== expected.sha256) {
+    throw new StartupError(`${path} is not the file model.json describes; copy the model's folder again from a release`);
+  }
+  return bytes;
+}
+
+async function read(path: string): Promise<Buffer> {
+  try {
+    return await readFile(path);
+  } catch (error) {
+    throw new StartupError(
+      `${path} cannot be read; copy the model's folder whole from a release, or unset MEMSEAL_MODELS_DIR to use the models that ship`,
+      { cause: error },
+    );
+  }
+}
+
+function parseJson(bytes: Buffer, path: string): unknown {
+  try {
+    return JSON.parse(bytes.toString("utf8"));
+  } catch (error) {
+    throw new StartupError(`${path} is not JSON; copy the model's folder again from a release`, { cause: error });
+  }
+}

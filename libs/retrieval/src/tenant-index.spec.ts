@@ -1,0 +1,270 @@
+import fc from "fast-check";
+import { DimensionMismatchError } from "./errors.js";
+import { matches, type Filter } from "./filter.js";
+import { TenantIndex, type Hit, type IndexedMemory, type SearchRequest } from "./tenant-index.js";
+
+const DIMENSION = 5;
+const STOP_WORD = "the";
+// Each is its own stem, so that the naive search needs no stemmer.
+const WORDS = ["cat", "dog", "fish", "tree", "moon", STOP_WORD];
+
+interface ScoredChunk {
+  memory: IndexedMemory;
+  chunkNo: number;
+  bm25: number;
+  similarity: number;
+  fused: number;
+}
+
+const terms = (text: string): string[] => text.split(" ").filter((word) => word !== "" && word !== STOP_WORD);
+const total = (values: number[]): number => values.reduce((sum, value) => sum + value, 0);
+
+function cosine(a: Float32Array, b: Float32Array): number {
+  const dot = (x: Float32Array, y: Float32Array): number => total([...x].map((value, at) => value * y[at]));
+  return dot(a, b) / Math.sqrt(dot(a, a) * dot(b, b));
+}
+
+function deviation(values: number[]): number {
+  const mean = total(values) / values.length;
+  return Math.sqrt(total(values.map((value) => (value - mean) ** 2)) / values.length);
+}
+
+function zScores(values: number[]): number[] {
+  const mean = total(values) / values.length;
+  const spread = deviation(values);
+  return values.map((value) => (spread < 1e-6 ? 0 : (value - mean) / spread));
+}
+
+/** Every passing chunk's scores, straight from the definitions, in double precision and without any index. */
+function scoreNaively(memories: IndexedMemory[], { query, vector, filter }: SearchRequest): ScoredChunk[] {
+  const texts = memories.flatMap(({ heading, chunks }) => chunks.map(({ text }) => terms(`${heading} ${text}`)));
+  const averageLength = total(texts.map((text) => text.length)) / texts.length;
+  const bm25 = (text: string[]): number =>
+    total(
+      terms(query).map((term) => {
+        const tf = text.filter((word) => word === term).length;
+        const df = texts.filter((words) => words.includes(term)).length;
+        if (tf === 0) return 0;
+        const idf = Math.log(1 + (texts.length - df + 0.5) / (df + 0.5));
+        return idf * (tf / (tf + 0.9 * (1 - 0.4 + 0.4 * (text.length / averageLength))));
+      }),
+    );
+  const scored = memories
+    .filter((memory) => filter === undefined || matches(filter, memory))
+    .flatMap((memory) =>
+      memory.chunks.map((chunk, chunkNo) => ({
+        memory,
+        chunkNo,
+        bm25: bm25(terms(`${memory.heading} ${chunk.text}`)),
+        similarity: vector ? cosine(vector, chunk.vector) : 0,
+      })),
+    );
+  const lexical = zScores(scored.map((chunk) => chunk.bm25));
+  const dense = zScores(scored.map((chunk) => chunk.similarity));
+  return scored.map((chunk, at) => ({ ...chunk, fused: lexical[at] + dense[at] }));
+}
+
+const text = fc.array(fc.constantFrom(...WORDS), { maxLength: 6 }).map((words) => words.join(" "));
+const direction = fc
+  .array(fc.integer({ min: -3, max: 3 }), { minLength: DIMENSION, maxLength: DIMENSION })
+  .filter((values) => values.some((value) => value !== 0));
+// A few directions, each also longer and slightly turned: duplicates and near-duplicates.
+const vector = fc
+  .tuple(
+    fc.oneof(direction, fc.constantFrom([1, 2, 3, 0, -1], [1, 1, 1, 1, 1])),
+    fc.constantFrom(1, 7, 1e-3),
+    fc.constantFrom(0, 0, 0.05),
+  )
+  .map(([values, length, turn]) => Float32Array.from(values, (value, at) => length * (value + (at === 0 ? turn : 0))));
+const memory: fc.Arbitrary<IndexedMemory> = fc.record({
+  id: fc.integer({ min: 0, max: 11 }).map((n) => `memory-${n.toString(16)}`),
+  rowVersion: fc.nat(9),
+  tags: fc.subarray(["home", "work", "trip"]),
+  source: fc.constantFrom("slack", "mail", undefined),
+  heading: text,
+  chunks: fc.array(fc.record({ start: fc.nat(99), end: fc.nat(99), text, vector }), { maxLength: 3 }),
+});
+const filter: fc.Arbitrary<Filter> = fc.letrec<{ filter: Filter }>((tie) => ({
+  filter: fc.oneof(
+    { depthSize: "small", withCrossShrink: true },
+    fc.constantFrom<Filter[]>(
+      { field: "tags", op: "contains", value: "home" },
+      { field: "tags", op: "exists", value: false },
+      { field: "source", op: "in", value: ["slack", "fax"] },
+      { field: "source", op: "eq", value: "mail" },
+      { field: "source", op: "eq", value: "fax" },
+    ),
+    fc.record({ and: fc.array(tie("filter"), { maxLength: 2 }) }),
+    fc.record({ or: fc.array(tie("filter"), { maxLength: 2 }) }),
+    fc.record({ not: tie("filter") }),
+  ),
+})).filter;
+const request: fc.Arbitrary<SearchRequest> = fc.record({
+  query: text,
+  vector: fc.option(vector, { nil: undefined }),
+  filter: fc.option(filter, { nil: undefined }),
+  limit: fc.constantFrom(0, 1, 3, 20),
+});
+/** Puts, replacements and removals. */
+const changes = fc.array(fc.oneof({ weight: 4, arbitrary: memory }, memory.map(({ id }) => id)), { maxLength: 30 });
+
+function apply(steps: (IndexedMemory | string)[]): { index: TenantIndex; memories: IndexedMemory[] } {
+  const index = new TenantIndex({ dimension: DIMENSION });
+  const memories = new Map<string, IndexedMemory>();
+  for (const step of steps) {
+    const id = typeof step === "string" ? step : step.id;
+    const known = memories.delete(id);
+    if (typeof step === "string") expect(index.remove(id)).toBe(known);
+    else {
+      index.put(step);
+      memories.set(id, step);
+    }
+  }
+  return { index, memories: [...memories.values()] };
+}
+
+/** Whether the hits could be those of the naive scores, were these off by the tolerance. */
+function expectAgreement(hits: Hit[], scored: ScoredChunk[], { vector, limit }: SearchRequest): void {
+  const spread = vector ? deviation(scored.map(({ similarity }) => similarity)) : 1;
+  // z-scores divide float32 rounding by the spread; of a spread in between nobody can say whether it is rounding.
+  fc.pre(spread < 1e-7 || spread > 1e-4);
+  const tolerance = spread < 1e-7 ? 1e-5 : 1e-5 * Math.max(1, 0.01 / spread);
+  const best = (kind: "fused" | "similarity" | "bm25"): Map<string, number> => {
+    const byMemory = new Map<string, number>();
+    for (const chunk of scored) byMemory.set(chunk.memory.id, Math.max(byMemory.get(chunk.memory.id) ?? -Infinity, chunk[kind]));
+    return byMemory;
+  };
+  const expectRank = (rank: number | undefined, kind: "similarity" | "bm25", id: string): void => {
+    const own = best(kind).get(id)!;
+    const others = [...best(kind).values()];
+    expect(rank).toBeGreaterThanOrEqual(1 + others.filter((score) => score > own + 1e-6).length);
+    expect(rank).toBeLessThanOrEqual(1 + others.filter((score) => score > own - 1e-6).length);
+  };
+
+  expect(hits).toHaveLength(Math.min(limit, best("fused").size));
+  expect(new Set(hits.map(({ memoryId }) => memoryId)).size).toBe(hits.length);
+  const sorted = [...best("fused").values()].sort((a, b) => b - a);
+  for (const [at, hit] of hits.entries()) {
+    const chunk = scored.find(({ memory, chunkNo }) => memory.id === hit.memoryId && chunkNo === hit.chunkNo)!;
+    const { rowVersion, chunks } = chunk.memory;
+    const { start, end } = chunks[hit.chunkNo];
+    expect(hit).toMatchObject({ rowVersion, start, end });
+    expect(Math.abs(hit.fused - chunk.fused)).toBeLessThan(tolerance);
+    // The k-th hit has the k-th best score, and its chunk is the memory's best, but for ties.
+    expect(Math.abs(hit.fused - sorted[at])).toBeLessThan(tolerance);
+    expect(Math.abs(hit.fused - best("fused").get(hit.memoryId)!)).toBeLessThan(tolerance);
+    expect(Math.abs(hit.bm25 - chunk.bm25)).toBeLessThan(1e-9);
+    if (best("bm25").get(hit.memoryId)! > 0) expectRank(hit.bm25Rank, "bm25", hit.memoryId);
+    else expect(hit).not.toHaveProperty("bm25Rank");
+    if (vector) {
+      expect(Math.abs(hit.similarity! - chunk.similarity)).toBeLessThan(1e-6);
+      expectRank(hit.similarityRank, "similarity", hit.memoryId);
+    } else {
+      expect(hit).not.toHaveProperty("similarity");
+      expect(hit).not.toHaveProperty("similarityRank");
+    }
+    if (at > 0 && hit.fused === hits[at - 1].fused) expect(hit.memoryId < hits[at - 1].memoryId).toBe(true);
+  }
+}
+
+function memoryOf(id: string, text: string, values: number[], more: Partial<IndexedMemory> = {}): IndexedMemory {
+  const chunks = [{ start: 0, end: text.length, text, vector: Float32Array.from(values) }];
+  return { id, rowVersion: 1, tags: [], heading: "", chunks, ...more };
+}
+
+function pets(): TenantIndex {
+  const index = new TenantIndex({ dimension: 2 });
+  index.put(memoryOf("a", "My cats sleep", [1, 0], { tags: ["home"] }));
+  index.put(memoryOf("b", "The dog barks", [0, 1], { source: "mail", heading: "8 May 2023 Caroline" }));
+  index.put(memoryOf("c", "A tree", [1, 1]));
+  return index;
+}
+
+describe("TenantIndex", () => {
+  it("finds what a naive search over all chunks finds, after any puts, replacements and removals", () => {
+    fc.assert(
+      fc.property(changes, request, (steps, search) => {
+        const { index, memories } = apply(steps);
+        const { hits, totalMatching } = index.search(search);
+        const passing = memories.filter((memory) => search.filter === undefined || matches(search.filter, memory));
+        expect(totalMatching).toBe(passing.length);
+        expect(index.memoryCount).toBe(memories.length);
+        expect(index.chunkCount).toBe(memories.flatMap(({ chunks }) => chunks).length);
+        expectAgreement(hits, scoreNaively(memories, search), search);
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  it("answers after any history exactly as one that was built from what is left", () => {
+    fc.assert(
+      fc.property(changes, request, (steps, search) => {
+        const { index, memories } = apply(steps);
+        const { index: fresh } = apply(memories);
+        expect(index.search(search)).toEqual(fresh.search(search));
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it("finds words of the heading and other forms of a word", () => {
+    const index = pets();
+    expect(index.search({ query: "Caroline's", limit: 1 }).hits[0]).toMatchObject({ memoryId: "b", bm25Rank: 1 });
+    expect(index.search({ query: "sleeping cat", limit: 1 }).hits[0]).toMatchObject({ memoryId: "a", bm25Rank: 1 });
+  });
+
+  it("follows the vector alone when the query has only stop words", () => {
+    const { hits } = pets().search({ query: "what is it", vector: Float32Array.of(0, 2), limit: 3 });
+    expect(hits.map(({ memoryId, similarityRank }) => [memoryId, similarityRank])).toEqual([["b", 1], ["c", 2], ["a", 3]]);
+  });
+
+  it("gives the newest first when nothing tells memories apart", () => {
+    const { hits } = pets().search({ query: "zebra", limit: 2 });
+    expect(hits.map(({ memoryId, fused }) => [memoryId, fused])).toEqual([["c", 0], ["b", 0]]);
+  });
+
+  it("ranks only among the memories that pass the filter", () => {
+    const { hits, totalMatching } = pets().search({
+      query: "cat",
+      vector: Float32Array.of(1, 0),
+      filter: { not: { field: "tags", op: "exists", value: true } },
+      limit: 9,
+    });
+    expect(totalMatching).toBe(2);
+    expect(hits.map(({ memoryId, similarityRank }) => [memoryId, similarityRank])).toEqual([["c", 1], ["b", 2]]);
+  });
+
+  it("gives equal scores the same rank", () => {
+    const index = pets();
+    index.put(memoryOf("d", "My cats sleep", [1, 0]));
+    const { hits } = index.search({ query: "cat", vector: Float32Array.of(1, 0), limit: 3 });
+    expect(hits.map(({ memoryId, bm25Rank, similarityRank }) => [memoryId, bm25Rank, similarityRank])).toEqual([
+      ["d", 1, 1],
+      ["a", 1, 1],
+      ["c", undefined, 3],
+    ]);
+  });
+
+  it("has an answer when it is empty", () => {
+    const index = new TenantIndex({ dimension: 2 });
+    expect(index.search({ query: "cat", vector: Float32Array.of(1, 0), limit: 5 })).toEqual({ hits: [], totalMatching: 0 });
+  });
+
+  it("refuses a vector it cannot compare, and keeps what it had", () => {
+    const index = pets();
+    const before = index.search({ query: "cat", limit: 9 });
+    expect(() => { index.put(memoryOf("a", "new", [1, 0, 0])); }).toThrow(DimensionMismatchError);
+    expect(() => { index.put(memoryOf("a", "new", [0, 0])); }).toThrow("vector: must not be the zero vector");
+    expect(() => index.search({ query: "cat", vector: Float32Array.of(1), limit: 1 })).toThrow("vector: must have 2 values, got 1");
+    expect(index.search({ query: "cat", limit: 9 })).toEqual(before);
+  });
+
+  it("is empty after clear() and can be filled again", () => {
+    const index = pets();
+    index.clear();
+    expect([index.memoryCount, index.chunkCount, index.bytes]).toEqual([0, 0, 0]);
+    expect(index.search({ query: "cat", limit: 5 })).toEqual({ hits: [], totalMatching: 0 });
+    index.put(memoryOf("e", "Another cat", [0, 1]));
+    expect(index.search({ query: "cat", limit: 5 }).hits).toMatchObject([{ memoryId: "e", bm25Rank: 1 }]);
+  });
+});

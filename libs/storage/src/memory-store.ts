@@ -1,0 +1,274 @@
+import type { Purpose } from "@memseal/crypto";
+import type pg from "pg";
+import type { TenantDatabase, TenantTransaction } from "./tenant-transaction.js";
+import type { UserHash } from "@memseal/crypto";
+
+/** What a search must know before it trusts an index: one round trip. */
+export interface TenantState {
+  seq: number;
+  epoch: number;
+  active: boolean;
+  generation: number;
+  tombstoneFloor: number;
+}
+
+export interface WrappedKey {
+  purpose: Purpose;
+  version: number;
+  kid: Buffer;
+  commitment: Buffer;
+  provider: string;
+  rootKeyId: string;
+  wrapped: Buffer;
+  status: "active" | "decrypt_only";
+}
+
+export interface EmbeddingGeneration {
+  generation: number;
+  model: string;
+  dimension: number;
+  chunker: string;
+}
+
+export interface SealedMemory {
+  id: string;
+  rowVersion: number;
+  textCipher: Buffer;
+  metaCipher: Buffer;
+  createdAt: Date;
+  updatedAt: Date;
+}
+
+export interface SealedChunk {
+  memoryId: string;
+  generation: number;
+  chunkNo: number;
+  rowVersion: number;
+  embCipher: Buffer;
+}
+
+/** A memory to be stored: sealed for this id, generation and row version already. */
+export interface NewSealedMemory {
+  id: string;
+  rowVersion: number;
+  textCipher: Buffer;
+  metaCipher: Buffer;
+  chunks: readonly { chunkNo: number; embCipher: Buffer }[];
+}
+
+/** What a write's own row lock gave it. */
+export interface WriteTurn {
+  seq: number;
+  generation: number;
+  at: Date;
+}
+
+export interface Changes {
+  memories: SealedMemory[];
+  chunks: SealedChunk[];
+  deletedIds: string[];
+}
+
+/** Every statement on tenants' rows. Each names the tenant as well as relying on the policy. */
+export class MemoryStore {
+  /** The tenant's state, or undefined before its first write. */
+  async readState(database: TenantDatabase, tenant: UserHash): Promise<TenantState | undefined> {
+    const rows = await database.queryAsTenant<TenantStateRow>(
+      tenant,
+      `SELECT seq, epoch, state, generation, tombstone_floor FROM memseal.tenant WHERE user_hash = decode('${tenant}', 'hex')`,
+    );
+    const [row] = rows;
+    return row && {
+      seq: Number(row.seq),
+      epoch: row.epoch,
+      active: row.state === "active",
+      generation: row.generation,
+      tombstoneFloor: Number(row.tombstone_floor),
+    };
+  }
+
+  /** Makes the tenant with its first key and embedding generation; does nothing where it exists. */
+  async createTenant(tx: TenantTransaction, key: WrappedKey, embedding: EmbeddingGeneration): Promise<void> {
+    const made = await tx.query(
+      "INSERT INTO memseal.tenant (user_hash, generation) VALUES ($1, $2) ON CONFLICT (user_hash) DO NOTHING",
+      [tx.userHash, embedding.generation],
+    );
+    if (made.rowCount === 0) return;
+    await tx.query(
+      `INSERT INTO memseal.tenant_key (user_hash, purpose, version, kid, commitment, provider, root_key_id, wrapped, status)
+       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+      [tx.userHash, key.purpose, key.version, key.kid, key.commitment, key.provider, key.rootKeyId, key.wrapped, key.status],
+    );
+    await tx.query(
+      `INSERT INTO memseal.embedding_generation (user_hash, generation, model, dimension, chunker, state)
+       VALUES ($1, $2, $3, $4, $5, 'active')`,
+      [tx.userHash, embedding.generation, embedding.model, embedding.dimension, embedding.chunker],
+    );
+  }
+
+  /** Keys that may still open rows, newest first. */
+  async readKeys(tx: TenantTransaction, purpose: Purpose): Promise<WrappedKey[]> {
+    const { rows } = await tx.query<WrappedKeyRow>(
+      `SELECT purpose, version, kid, commitment, provider, root_key_id, wrapped, status FROM memseal.tenant_key
+       WHERE user_hash = $1 AND purpose = $2 AND status IN ('active', 'decrypt_only') ORDER BY version DESC`,
+      [tx.userHash, purpose],
+    );
+    return rows.map(({ root_key_id: rootKeyId, ...row }) => ({ ...row, rootKeyId }));
+  }
+
+  /** The generation that searches read, or undefined before the tenant's first write. */
+  async readActiveGeneration(tx: TenantTransaction): Promise<EmbeddingGeneration | undefined> {
+    const { rows } = await tx.query<EmbeddingGeneration>(
+      `SELECT g.generation, g.model, g.dimension, g.chunker
+       FROM memseal.tenant AS t JOIN memseal.embedding_generation AS g USING (user_hash, generation)
+       WHERE t.user_hash = $1`,
+      [tx.userHash],
+    );
+    return rows[0];
+  }
+
+  /** Names the model of a generation whose vectors all came from callers so far. */
+  async nameModel(tx: TenantTransaction, { generation, model }: Pick<EmbeddingGeneration, "generation" | "model">): Promise<void> {
+    await tx.query(
+      "UPDATE memseal.embedding_generation SET model = $3 WHERE user_hash = $1 AND generation = $2 AND model = ''",
+      [tx.userHash, generation, model],
+    );
+  }
+
+  /**
+   * Takes the tenant's row lock and the next seq, so that commit order is seq order. Everything slow comes before.
+   * Undefined when the tenant is not there or not active.
+   */
+  async takeTurn(tx: TenantTransaction, change: { memories: number; bytes: number }): Promise<WriteTurn | undefined> {
+    const { rows } = await tx.query<{ seq: string; generation: number; at: Date }>(
+      `UPDATE memseal.tenant SET seq = seq + 1, memory_count = memory_count + $2, byte_count = byte_count + $3
+       WHERE user_hash = $1 AND state = 'active'
+       RETURNING seq, generation, date_trunc('milliseconds', clock_timestamp()) AS at`,
+      [tx.userHash, change.memories, change.bytes],
+    );
+    const [row] = rows;
+    return row && { ...row, seq: Number(row.seq) };
+  }
+
+  /** One statement a table, however many memories. */
+  async insertMemories(tx: TenantTransaction, turn: WriteTurn, memories: readonly NewSealedMemory[]): Promise<void> {
+    await tx.query(
+      `INSERT INTO memseal.memory (user_hash, id, seq, row_version, text_cipher, meta_cipher, created_at, updated_at)
+       SELECT $1, m.id, $2, m.row_version, m.text_cipher, m.meta_cipher, $3, $3
+       FROM (VALUES ${placeholders(memories.length, ["uuid", "integer", "bytea", "bytea"], 4)}) AS m (id, row_version, text_cipher, meta_cipher)`,
+      [tx.userHash, turn.seq, turn.at, ...memories.flatMap((memory) => [memory.id, memory.rowVersion, memory.textCipher, memory.metaCipher])],
+    );
+    const chunks = memories.flatMap((memory) => memory.chunks.map((chunk) => [memory.id, chunk.chunkNo, memory.rowVersion, chunk.embCipher]));
+    await tx.query(
+      `INSERT INTO memseal.chunk (user_hash, seq, generation, memory_id, chunk_no, row_version, emb_cipher)
+       SELECT $1, $2, $3, c.memory_id, c.chunk_no, c.row_version, c.emb_cipher
+       FROM (VALUES ${placeholders(chunks.length, ["uuid", "integer", "integer", "bytea"], 4)}) AS c (memory_id, chunk_no, row_version, emb_cipher)`,
+      [tx.userHash, turn.seq, turn.generation, ...chunks.flat()],
+    );
+  }
+
+  /** What deleting a memory would free, or undefined where it is absent. */
+  async sizeOf(tx: TenantTransaction, id: string): Promise<{ bytes: number } | undefined> {
+    const { rows } = await tx.query<{ bytes: string }>(
+      `SELECT octet_length(m.text_cipher) + octet_length(m.meta_cipher)
+         + coalesce((SELECT sum(octet_length(c.emb_cipher)) FROM memseal.chunk AS c
+                     WHERE c.user_hash = m.user_hash AND c.memory_id = m.id), 0) AS bytes
+       FROM memseal.memory AS m WHERE m.user_hash = $1 AND m.id = $2`,
+      [tx.userHash, id],
+    );
+    return rows[0] && { bytes: Number(rows[0].bytes) };
+  }
+
+  /** Deletes a memory with its chunks and leaves a tombstone; false where it is absent. */
+  async deleteMemory(tx: TenantTransaction, turn: WriteTurn, id: string): Promise<boolean> {
+    const gone = await tx.query("DELETE FROM memseal.memory WHERE user_hash = $1 AND id = $2", [tx.userHash, id]);
+    if (gone.rowCount === 0) return false;
+    await tx.query("DELETE FROM memseal.chunk WHERE user_hash = $1 AND memory_id = $2", [tx.userHash, id]);
+    await tx.query("INSERT INTO memseal.memory_tombstone (user_hash, id, seq, deleted_at) VALUES ($1, $2, $3, $4)", [tx.userHash, id, turn.seq, turn.at]);
+    return true;
+  }
+
+  /** Those of the ids that exist, in no order. */
+  async readMemories(tx: TenantTransaction, ids: readonly string[]): Promise<SealedMemory[]> {
+    const { rows } = await tx.query<SealedMemoryRow>(`${SELECT_MEMORY} WHERE user_hash = $1 AND id = ANY ($2::uuid[])`, [tx.userHash, ids]);
+    return rows.map(toSealedMemory);
+  }
+
+  /** Newest first, older than `before`. */
+  async listMemories(tx: TenantTransaction, { before, limit }: { before: string | undefined; limit: number }): Promise<SealedMemory[]> {
+    const { rows } = await tx.query<SealedMemoryRow>(
+      `${SELECT_MEMORY} WHERE user_hash = $1 AND ($2::uuid IS NULL OR id < $2) ORDER BY id DESC LIMIT $3`,
+      [tx.userHash, before, limit],
+    );
+    return rows.map(toSealedMemory);
+  }
+
+  /** Everything newer than a seq, of one generation; from 0, everything there is. */
+  async changesSince(tx: TenantTransaction, { seq, generation }: { seq: number; generation: number }): Promise<Changes> {
+    const memories = await tx.query<SealedMemoryRow>(`${SELECT_MEMORY} WHERE user_hash = $1 AND seq > $2 ORDER BY seq, id`, [tx.userHash, seq]);
+    const chunks = await tx.query<SealedChunkRow>(
+      `SELECT memory_id, generation, chunk_no, row_version, emb_cipher FROM memseal.chunk
+       WHERE user_hash = $1 AND generation = $2 AND seq > $3 ORDER BY memory_id, chunk_no`,
+      [tx.userHash, generation, seq],
+    );
+    const tombstones = await tx.query<{ id: string }>("SELECT id FROM memseal.memory_tombstone WHERE user_hash = $1 AND seq > $2", [tx.userHash, seq]);
+    return {
+      memories: memories.rows.map(toSealedMemory),
+      chunks: chunks.rows.map((row) => ({
+        memoryId: row.memory_id,
+        generation: row.generation,
+        chunkNo: row.chunk_no,
+        rowVersion: row.row_version,
+        embCipher: row.emb_cipher,
+      })),
+      deletedIds: tombstones.rows.map(({ id }) => id),
+    };
+  }
+}
+
+interface TenantStateRow extends pg.QueryResultRow {
+  seq: string;
+  epoch: number;
+  state: string;
+  generation: number;
+  tombstone_floor: string;
+}
+
+interface WrappedKeyRow extends Omit<WrappedKey, "rootKeyId">, pg.QueryResultRow {
+  root_key_id: string;
+}
+
+interface SealedMemoryRow {
+  id: string;
+  row_version: number;
+  text_cipher: Buffer;
+  meta_cipher: Buffer;
+  created_at: Date;
+  updated_at: Date;
+}
+
+interface SealedChunkRow {
+  memory_id: string;
+  generation: number;
+  chunk_no: number;
+  row_version: number;
+  emb_cipher: Buffer;
+}
+
+const SELECT_MEMORY = "SELECT id, row_version, text_cipher, meta_cipher, created_at, updated_at FROM memseal.memory";
+
+function toSealedMemory(row: SealedMemoryRow): SealedMemory {
+  return {
+    id: row.id,
+    rowVersion: row.row_version,
+    textCipher: row.text_cipher,
+    metaCipher: row.meta_cipher,
+    createdAt: row.created_at,
+    updatedAt: row.updated_at,
+  };
+}
+
+/** `($4::uuid, $5::integer), ($6::uuid, ...` for a VALUES list. */
+function placeholders(rows: number, types: readonly string[], first: number): string {
+  return Array.from({ length: rows }, (_row, r) => `(${types.map((type, c) => `$${first + r * types.length + c}::${type}`).join(", ")})`).join(", ");
+}

@@ -1,0 +1,158 @@
+import type { MigrationInterface, QueryRunner } from "typeorm";
+import { ROLES } from "../roles.js";
+
+/** Tables that hold rows of tenants; each is under forced row security. */
+const TENANT_TABLES = ["tenant", "tenant_key", "memory", "chunk", "memory_tombstone", "embedding_generation"];
+
+/** Unset gives NULL, and after a transaction the setting is '' rather than unset: both must match no row. */
+const IS_TENANT = "user_hash = decode(nullif(current_setting('app.user_hash', true), ''), 'hex')";
+
+/** Every key starts with the tenant: a key without it would tell by its errors what other tenants hold. */
+const TABLES = `
+  CREATE TABLE memseal.schema_version (
+    number integer PRIMARY KEY,
+    min_service integer NOT NULL,
+    applied_at timestamptz NOT NULL DEFAULT now()
+  );
+
+  CREATE TABLE memseal.tenant (
+    user_hash bytea PRIMARY KEY CHECK (octet_length(user_hash) = 32),
+    seq bigint NOT NULL DEFAULT 0,
+    epoch integer NOT NULL DEFAULT 0,
+    state text NOT NULL DEFAULT 'active' CHECK (state IN ('active', 'erasing', 'erased')),
+    generation integer NOT NULL DEFAULT 1,
+    tombstone_floor bigint NOT NULL DEFAULT 0,
+    memory_count bigint NOT NULL DEFAULT 0 CHECK (memory_count >= 0),
+    byte_count bigint NOT NULL DEFAULT 0 CHECK (byte_count >= 0),
+    next_due_at timestamptz
+  );
+
+  CREATE TABLE memseal.tenant_key (
+    user_hash bytea NOT NULL CHECK (octet_length(user_hash) = 32),
+    purpose text NOT NULL CHECK (purpose IN ('seal', 'reference')),
+    version integer NOT NULL,
+    kid bytea NOT NULL CHECK (octet_length(kid) = 16),
+    commitment bytea NOT NULL CHECK (octet_length(commitment) = 32),
+    provider text NOT NULL,
+    root_key_id text NOT NULL,
+    wrapped bytea NOT NULL,
+    status text NOT NULL CHECK (status IN ('pending', 'active', 'decrypt_only', 'disabled', 'destroyed')),
+    seals_reserved bigint NOT NULL DEFAULT 0,
+    PRIMARY KEY (user_hash, purpose, version)
+  );
+
+  CREATE TABLE memseal.memory (
+    user_hash bytea NOT NULL CHECK (octet_length(user_hash) = 32),
+    id uuid NOT NULL,
+    seq bigint NOT NULL,
+    row_version integer NOT NULL,
+    key_ref bytea,
+    content_ref bytea,
+    run_ref bytea,
+    position integer,
+    text_cipher bytea NOT NULL,
+    meta_cipher bytea NOT NULL,
+    created_at timestamptz NOT NULL,
+    updated_at timestamptz NOT NULL,
+    expires_at timestamptz,
+    PRIMARY KEY (user_hash, id)
+  );
+  CREATE INDEX memory_seq ON memseal.memory (user_hash, seq);
+
+  CREATE TABLE memseal.chunk (
+    user_hash bytea NOT NULL CHECK (octet_length(user_hash) = 32),
+    generation integer NOT NULL,
+    memory_id uuid NOT NULL,
+    chunk_no integer NOT NULL,
+    seq bigint NOT NULL,
+    row_version integer NOT NULL,
+    emb_cipher bytea NOT NULL,
+    PRIMARY KEY (user_hash, generation, memory_id, chunk_no)
+  );
+  CREATE INDEX chunk_seq ON memseal.chunk (user_hash, generation, seq);
+
+  CREATE TABLE memseal.memory_tombstone (
+    user_hash bytea NOT NULL CHECK (octet_length(user_hash) = 32),
+    id uuid NOT NULL,
+    seq bigint NOT NULL,
+    deleted_at timestamptz NOT NULL,
+    PRIMARY KEY (user_hash, id)
+  );
+  CREATE INDEX memory_tombstone_seq ON memseal.memory_tombstone (user_hash, seq);
+
+  CREATE TABLE memseal.embedding_generation (
+    user_hash bytea NOT NULL CHECK (octet_length(user_hash) = 32),
+    generation integer NOT NULL,
+    model text NOT NULL,
+    dimension integer NOT NULL CHECK (dimension > 0),
+    chunker text NOT NULL,
+    state text NOT NULL CHECK (state IN ('building', 'active', 'retired')),
+    PRIMARY KEY (user_hash, generation)
+  );
+
+  CREATE TABLE memseal.api_key (
+    key_id text PRIMARY KEY,
+    secret_hash bytea NOT NULL CHECK (octet_length(secret_hash) = 32),
+    user_hash bytea CHECK (octet_length(user_hash) = 32),
+    namespace text NOT NULL,
+    scopes text[] NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    expires_at timestamptz,
+    revoked_at timestamptz
+  );
+`;
+
+/** No more than each role does today. */
+const GRANTS = `
+  GRANT USAGE ON SCHEMA memseal TO ${ROLES.app}, ${ROLES.auth}, ${ROLES.keys};
+  GRANT SELECT ON memseal.schema_version TO ${ROLES.app};
+  GRANT SELECT, INSERT, UPDATE ON memseal.tenant TO ${ROLES.app};
+  GRANT SELECT, INSERT ON memseal.tenant_key TO ${ROLES.app};
+  GRANT SELECT, INSERT, DELETE ON memseal.memory, memseal.chunk TO ${ROLES.app};
+  GRANT SELECT, INSERT ON memseal.memory_tombstone TO ${ROLES.app};
+  GRANT SELECT, INSERT, UPDATE ON memseal.embedding_generation TO ${ROLES.app};
+  GRANT SELECT, INSERT, UPDATE ON memseal.api_key TO ${ROLES.keys};
+`;
+
+/** The auth role's only right. The function owner alone sees api_key, and both arguments must match. */
+const KEY_LOOKUP = `
+  GRANT CREATE ON SCHEMA memseal TO ${ROLES.keys};
+  SET LOCAL ROLE ${ROLES.keys};
+  CREATE FUNCTION memseal.resolve_api_key(wanted_id text, wanted_hash bytea)
+    RETURNS TABLE (user_hash bytea, namespace text, scopes text[])
+    LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS $$
+      SELECT k.user_hash, k.namespace, k.scopes
+      FROM memseal.api_key AS k
+      WHERE k.key_id = wanted_id AND k.secret_hash = wanted_hash
+        AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now())
+    $$;
+  REVOKE ALL ON FUNCTION memseal.resolve_api_key FROM PUBLIC;
+  GRANT EXECUTE ON FUNCTION memseal.resolve_api_key TO ${ROLES.auth};
+  RESET ROLE;
+  REVOKE CREATE ON SCHEMA memseal FROM ${ROLES.keys};
+`;
+
+export class FirstLight0001000000000 implements MigrationInterface {
+  async up(runner: QueryRunner): Promise<void> {
+    await runner.query(TABLES);
+    for (const table of TENANT_TABLES) {
+      await runner.query(`ALTER TABLE memseal.${table} ENABLE ROW LEVEL SECURITY`);
+      // FORCE: without it the owner of a table sees every row.
+      await runner.query(`ALTER TABLE memseal.${table} FORCE ROW LEVEL SECURITY`);
+      await runner.query(`CREATE POLICY tenant_isolation ON memseal.${table} USING (${IS_TENANT}) WITH CHECK (${IS_TENANT})`);
+    }
+    await runner.query("ALTER TABLE memseal.api_key ENABLE ROW LEVEL SECURITY");
+    await runner.query("ALTER TABLE memseal.api_key FORCE ROW LEVEL SECURITY");
+    await runner.query(`CREATE POLICY key_administration ON memseal.api_key TO ${ROLES.keys} USING (true) WITH CHECK (true)`);
+    await runner.query(GRANTS);
+    await runner.query(KEY_LOOKUP);
+    await runner.query("INSERT INTO memseal.schema_version (number, min_service) VALUES (1, 1)");
+  }
+
+  async down(runner: QueryRunner): Promise<void> {
+    await runner.query(`SET LOCAL ROLE ${ROLES.keys}; DROP FUNCTION memseal.resolve_api_key; RESET ROLE`);
+    for (const table of [...TENANT_TABLES, "api_key", "schema_version"]) await runner.query(`DROP TABLE memseal.${table}`);
+    await runner.query(`REVOKE ALL ON SCHEMA memseal FROM ${ROLES.app}, ${ROLES.auth}, ${ROLES.keys}`);
+  }
+}

@@ -1,0 +1,38 @@
+import { Catch, type ArgumentsHost, type ExceptionFilter } from "@nestjs/common";
+import type { ErrorCode } from "@memseal/errors";
+import type { Logger } from "@memseal/telemetry";
+import type { FastifyReply, FastifyRequest } from "fastify";
+import { httpFaultOf, problemHeaders, problemOf } from "./http-problem.js";
+
+const answered = new WeakMap<FastifyReply, ErrorCode>();
+
+/** The one place where a thrown value becomes an HTTP answer. */
+@Catch()
+export class HttpErrorFilter implements ExceptionFilter {
+  constructor(private readonly log: Logger) {}
+
+  catch(thrown: unknown, host: ArgumentsHost): void {
+    const http = host.switchToHttp();
+    this.answer(thrown, http.getRequest<FastifyRequest>(), http.getResponse<FastifyReply>());
+  }
+
+  /** For errors that Fastify meets before there is a route to catch them. */
+  answer(thrown: unknown, request: FastifyRequest, reply: FastifyReply): void {
+    const fault = httpFaultOf(thrown);
+    const { code } = fault.error;
+    if (code === "internal" || code === "data_loss") {
+      this.log.error("request failed", { code, requestId: request.id, error: fault.error });
+    }
+    answered.set(reply, code);
+    void reply
+      .code(fault.status)
+      .headers(problemHeaders(fault))
+      .type("application/problem+json")
+      .send(JSON.stringify(problemOf(fault, request.id)));
+  }
+}
+
+/** The code a reply failed with; undefined for one that succeeded. */
+export function failureOf(reply: FastifyReply): ErrorCode | undefined {
+  return answered.get(reply);
+}

@@ -1,0 +1,55 @@
+import { AppError, InvalidArgumentError, NotFoundError, OverloadedError, UnauthenticatedError, UnavailableError } from "@memseal/errors";
+import { httpFaultOf, problemHeaders, problemOf } from "./http-problem.js";
+
+const ofFramework = (statusCode: number) => Object.assign(new Error("Cannot GET /v1/secrets?text=mine"), { statusCode });
+const ofNest = (status: number) => Object.assign(new Error("Cannot GET /v1/secrets?text=mine"), { getStatus: () => status });
+
+describe("an HTTP problem", () => {
+  it("says what to change, where, and in which request", () => {
+    expect(problemOf(httpFaultOf(new InvalidArgumentError("memories[3].text", "must not be empty")), "r-1")).toEqual({
+      type: "urn:memseal:problem:invalid_argument",
+      title: "Bad request",
+      status: 400,
+      detail: "memories[3].text: must not be empty",
+      code: "invalid_argument",
+      field: "memories[3].text",
+      request_id: "r-1",
+    });
+  });
+
+  it("has no field where none is at fault", () => {
+    expect(problemOf(httpFaultOf(new NotFoundError("memory")), "r-1")).not.toHaveProperty("field");
+  });
+
+  it.each([
+    [400, 400, "invalid_argument"],
+    [404, 404, "not_found"],
+    [413, 413, "resource_exhausted"],
+    [415, 415, "invalid_argument"],
+    [500, 500, "internal"],
+    [undefined, 500, "internal"],
+  ])("answers a framework's %p with %i %s and none of its words", (given, status, code) => {
+    for (const thrown of given === undefined ? [new Error("mine"), "mine", undefined, null] : [ofFramework(given), ofNest(given)]) {
+      const problem = problemOf(httpFaultOf(thrown), "r-1");
+      expect(problem).toMatchObject({ status, code });
+      expect(JSON.stringify(problem)).not.toContain("mine");
+    }
+  });
+
+  it("keeps the status of our own error even where it has a status code of another meaning", () => {
+    expect(httpFaultOf(Object.assign(new NotFoundError("memory"), { statusCode: 500 })).status).toBe(404);
+  });
+
+  it.each<[string, AppError | Error, Record<string, string>]>([
+    ["when to try again after 503", new UnavailableError("database away"), { "retry-after": "1" }],
+    ["the delay a service asked for", new UnavailableError("database away", { retryAfterS: 7 }), { "retry-after": "7" }],
+    ["when to try again after 429", new OverloadedError("queue full"), { "retry-after": "1" }],
+    ["when to try again after 429, even unasked", new AppError("resource_exhausted", "too many"), { "retry-after": "1" }],
+    ["the delay of a conflict that passes", new AppError("aborted", "in flight", { retryAfterS: 2 }), { "retry-after": "2" }],
+    ["how to log in after 401", new UnauthenticatedError(), { "www-authenticate": "Bearer" }],
+    ["nothing after 404", new NotFoundError("memory"), {}],
+    ["nothing after 413: trying again cannot help", ofFramework(413), {}],
+  ])("has headers that say %s", (_, error, headers) => {
+    expect(problemHeaders(httpFaultOf(error))).toEqual(headers);
+  });
+});
