@@ -11,6 +11,15 @@ const MAX_SOCKET_PATH = 103;
 const LONGEST_SOCKET_NAME = "/reranker.sock";
 const FIRST_USER = "local";
 
+/**
+ * The installation's home, made if it is not there. For this user alone; made by root, it can be passed through,
+ * since PostgreSQL then runs as another user. What is in it has its own modes.
+ */
+export function ensureHome(dir: string): string {
+  mkdirSync(dir, { recursive: true, mode: process.getuid?.() === 0 ? 0o711 : 0o700 });
+  return dir;
+}
+
 /** A directory for this user alone. */
 export function ensurePrivateDir(dir: string): string {
   mkdirSync(dir, { recursive: true, mode: 0o700 });

@@ -6,7 +6,7 @@ import { runService } from "@memseal/transport";
 import { banner } from "./banner.js";
 import { standaloneConfig } from "./config.js";
 import { openDatabase } from "./database.js";
-import { ensurePrivateDir, firstApiKey, socketDir, writeAssertionKeys } from "./local-files.js";
+import { ensureHome, ensurePrivateDir, firstApiKey, socketDir, writeAssertionKeys } from "./local-files.js";
 import { ServiceProcess } from "./service-process.js";
 
 const log = new Logger("standalone");
@@ -15,7 +15,7 @@ const scriptOf = (app: string) => new URL(`../../${app}/dist/main.js`, import.me
 
 await runService(log, async () => {
   const config = parseConfig(standaloneConfig, process.env);
-  const home = ensurePrivateDir(config.MEMSEAL_HOME);
+  const home = ensureHome(config.MEMSEAL_HOME);
   const secrets = ensureLocalSecrets(ensurePrivateDir(join(home, "secrets")));
   const run = socketDir(home);
   const { privateKeyFile, publicKeyFile } = writeAssertionKeys(run);

@@ -2,6 +2,7 @@ import { Catch, type ArgumentsHost, type ExceptionFilter } from "@nestjs/common"
 import type { ErrorCode } from "@memseal/errors";
 import type { Logger } from "@memseal/telemetry";
 import type { FastifyReply, FastifyRequest } from "fastify";
+import { REQUEST_ID_KEY } from "./grpc-status.js";
 import { httpFaultOf, problemHeaders, problemOf } from "./http-problem.js";
 
 const answered = new WeakMap<FastifyReply, ErrorCode>();
@@ -26,7 +27,7 @@ export class HttpErrorFilter implements ExceptionFilter {
     answered.set(reply, code);
     void reply
       .code(fault.status)
-      .headers(problemHeaders(fault))
+      .headers({ [REQUEST_ID_KEY]: request.id, ...problemHeaders(fault) })
       .type("application/problem+json")
       .send(JSON.stringify(problemOf(fault, request.id)));
   }
