@@ -1,1 +1,40 @@
-export {};
+import "reflect-metadata";
+import { parseConfig } from "@memseal/config";
+import { MEMORY_PACKAGE } from "@memseal/contracts";
+import { Logger } from "@memseal/telemetry";
+import { GrpcErrorFilter, grpcServer, healthOf, HttpErrorFilter, runService } from "@memseal/transport";
+import type { NestApplicationOptions } from "@nestjs/common";
+import { NestFactory } from "@nestjs/core";
+import type { MicroserviceOptions } from "@nestjs/microservices";
+import type { NestFastifyApplication } from "@nestjs/platform-fastify";
+import { gatewayConfig } from "./config.js";
+import { GatewayMetrics } from "./gateway-metrics.js";
+import { GatewayModule } from "./gateway.module.js";
+import { createHttpServer, prepareHttpServer } from "./http-server.js";
+import { memoryService } from "./memories.grpc.js";
+
+const SERVICE = `${MEMORY_PACKAGE}.MemoryService`;
+const log = new Logger("gateway");
+
+await runService(log, async () => {
+  const config = parseConfig(gatewayConfig, process.env);
+  const http = config.MEMSEAL_HTTP_ADDRESS;
+  const grpcAddress = config.MEMSEAL_GRPC_ADDRESS;
+  const httpErrors = new HttpErrorFilter(log);
+  const adapter = createHttpServer(httpErrors);
+  const options: Readonly<NestApplicationOptions> = { logger: false, abortOnError: false, bodyParser: false };
+  const app = await NestFactory.create<NestFastifyApplication>(GatewayModule.create(config, log), adapter, options);
+  app.useGlobalFilters(httpErrors);
+  prepareHttpServer(adapter, app.get(GatewayMetrics));
+
+  const health = healthOf([SERVICE]);
+  const packages = { [MEMORY_PACKAGE]: { MemoryService: memoryService } };
+  // Deferred: Nest would bind the handlers at once, without the filter.
+  app
+    .connectMicroservice<MicroserviceOptions>(grpcServer({ address: grpcAddress, packages, health }), { deferInitialization: true })
+    .useGlobalFilters(new GrpcErrorFilter(log));
+  await app.startAllMicroservices();
+  await app.listen(http.port, http.host);
+  for (const name of ["", SERVICE]) health.setStatus(name, "SERVING");
+  return { address: `http ${http.address}, grpc ${grpcAddress}`, close: () => app.close() };
+});

@@ -34,7 +34,7 @@ class Service {
 
   static async start(env: Record<string, string> = {}, args: readonly string[] = []): Promise<Service> {
     const address = `127.0.0.1:${await freePort()}`;
-    const process = await startProcess(MAIN, { MEMSEAL_RERANKER_ADDRESS: address, MEMSEAL_DEVICE: "cpu", ...env }, args);
+    const process = await startProcess(MAIN, { MEMSEAL_RERANKER_ADDRESS: address, MEMSEAL_DEVICE: "cpu", ...env }, { args });
     return new Service(process, address, connect(address));
   }
 

@@ -1,5 +1,6 @@
 import { createSecretKey } from "node:crypto";
 import { decrypt, encrypt } from "./aead.js";
+import { OpenError } from "./errors.js";
 import { hkdf } from "./hkdf.js";
 import { SecretBytes } from "./secret-bytes.js";
 import { userHash } from "./tenant.js";
@@ -35,6 +36,12 @@ describe("known answers", () => {
     expect(ciphertext.toString("hex")).toBe(vector.ciphertext);
     expect(tag.toString("hex")).toBe(vector.tag);
     expect(decrypt(key, hex(vector.nonce), hex(vector.aad), ciphertext, tag).toString("hex")).toBe(vector.plaintext);
+  });
+
+  it.each([4, 8, 12, 13, 14, 15])("refuses a tag cut to %i bytes, which Node would take", (length) => {
+    const vector = GCM[3]!;
+    const key = createSecretKey(hex(vector.key));
+    expect(() => decrypt(key, hex(vector.nonce), hex(vector.aad), hex(vector.ciphertext), hex(vector.tag).subarray(0, length))).toThrow(OpenError);
   });
 
   it.each([

@@ -33,7 +33,16 @@ export async function runService(log: Logger, start: () => Promise<RunningServic
     process.on("disconnect", () => { stop("parent gone"); });
     log.info("ready", { address: service.address });
   } catch (error) {
-    log.error("cannot start", { reason: error instanceof AppError ? error.message : "see error", error });
+    log.error("cannot start", { reason: reasonOf(error), error });
     process.exit(1);
   }
+}
+
+function reasonOf(error: unknown): string {
+  if (error instanceof AppError) return error.message;
+  // The HTTP server says it in a code, the gRPC server in its message alone.
+  if (error instanceof Error && /EADDRINUSE/.test(`${(error as NodeJS.ErrnoException).code} ${error.message}`)) {
+    return "its address is in use: stop what listens there, or choose another";
+  }
+  return "see error";
 }

@@ -12,18 +12,24 @@ export interface ServiceProcess {
   kill(signal: NodeJS.Signals): Promise<void>;
 }
 
+export interface StartOptions {
+  args?: readonly string[];
+  /** What the line holds that says it is ready; of a process with children of its own, more than the default. */
+  readyLine?: string;
+}
+
 /**
  * Starts `node <script>` and waits for its ready line. Only PATH and HOME of the caller's environment reach it.
  * @throws Error with its output when it exits first
  */
-export async function startProcess(script: string, env: Record<string, string>, args: readonly string[] = []): Promise<ServiceProcess> {
+export async function startProcess(script: string, env: Record<string, string>, { args = [], readyLine = '"event":"ready"' }: StartOptions = {}): Promise<ServiceProcess> {
   const child = spawn(process.execPath, [script, ...args], {
     env: { PATH: process.env["PATH"], HOME: process.env["HOME"], ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
   const service = track(child);
   const ready = new Promise<void>((resolve) => {
-    onLine(child, (line) => { if (line.includes('"event":"ready"')) resolve(); });
+    onLine(child, (line) => { if (line.includes(readyLine)) resolve(); });
   });
   await Promise.race([
     ready,

@@ -1,0 +1,288 @@
+import { randomUUID } from "node:crypto";
+import { encodeVector, LIMITS, type NewMemory } from "@memseal/contracts";
+import { TRANSPORTS, type Answer, type Ask, type Gateway, type Json, type Transport } from "./gateway.js";
+import { Stack } from "./stack.js";
+
+const CANARY = "the canary sings of zirconium at noon";
+const STATUS: Record<string, number> = {
+  invalid_argument: 400, unauthenticated: 401, permission_denied: 403, not_found: 404, resource_exhausted: 413, deadline_exceeded: 504,
+};
+
+let stack: Stack;
+let gateway: Gateway;
+/** Ada has memories, embedded by the service; Bob has one with a vector of his own. */
+let ada: string;
+let bob: string;
+let adaReads: string;
+let bobsId: string;
+
+beforeAll(async () => {
+  stack = await Stack.start();
+  gateway = await stack.startGateway();
+  [ada, bob, adaReads] = await Promise.all([stack.createKey("ada-7731"), stack.createKey("bob-7732"), stack.createKey("ada-7731", ["read"])]);
+  const { body } = await gateway.ask("http", { method: "add", key: bob, json: { memories: [{ text: CANARY, vector: [1, 2, 2] }] } });
+  bobsId = idsOf(body)[0]!;
+});
+
+afterAll(async () => {
+  await stack.stop();
+});
+
+const idsOf = (body: Json) => (body["results"] as { id: string }[]).map(({ id }) => id);
+const textsOf = (body: Json) => (body["results"] as { memory: { text: string } }[]).map(({ memory }) => memory.text);
+/** The vectors' dimension of Ada's memories is the embedder's. */
+const vectorOf = (dimension: number, value = 1) => Array<number>(dimension).fill(value);
+const nested = (depth: number): unknown => (depth === 0 ? 1 : { a: nested(depth - 1) });
+
+describe.each(TRANSPORTS)("over %s", (transport) => {
+  const ask = (request: Ask) => gateway.ask(transport, { key: ada, ...request });
+
+  it("memories are added, found, read, listed and deleted", async () => {
+    const user = await stack.createKey(`round-trip-${transport}`);
+    const mine = (request: Ask) => ask({ ...request, key: user });
+    const memories = [
+      { text: "I adopted a dog named Biscuit from the shelter.", role: "Caroline", source: "chat", tags: ["pets", "family", "pets"], agent_id: "assistant", metadata: { mood: ["happy", 1, null, { sure: true }] }, occurred_at: "2023-05-08T13:56:00Z" },
+      { text: "The quarterly budget review is on Thursday.", source: "mail", tags: ["work"] },
+      { text: "Our rowing club won the regatta.", source: "chat" },
+    ];
+    const added = await mine({ method: "add", json: { memories, user_id: `round-trip-${transport}` } });
+    expect(added).toMatchObject({ code: "ok", body: { results: [{ version: 1 }, { version: 1 }, { version: 1 }] } });
+    const [dog, budget, rowing] = idsOf(added.body);
+
+    const found = await mine({ method: "search", json: { query: "Which pet does Caroline have?", top_k: 2, explain: true } });
+    expect(found.code).toBe("ok");
+    expect(found.body).toMatchObject({ reranked: true, dense: true, total_matching: 3, integrity_failures: 0, request_id: found.requestId });
+    expect(found.body["results"]).toHaveLength(2);
+    expect((found.body["results"] as Json[])[0]).toMatchObject({
+      rank: 1,
+      original_rank: expect.any(Number) as number,
+      memory: { id: dog, ...memories[0], tags: ["pets", "family"], occurred_at: "2023-05-08T13:56:00.000Z", version: 1 },
+      passage: { index: 0, start: 0, end: memories[0].text.length, text: memories[0].text },
+      scores: { similarity: expect.any(Number) as number, rerank: expect.any(Number) as number, fused: expect.any(Number) as number },
+    });
+
+    const fused = await mine({ method: "search", json: { query: "budget", rerank: false } });
+    expect(fused.body).toMatchObject({ reranked: false, rerank_skipped: "disabled" });
+    expect(textsOf(fused.body)[0]).toBe(memories[1].text);
+    expect((fused.body["results"] as Json[])[0]).not.toHaveProperty("scores");
+
+    const chat = await mine({ method: "search", json: { query: "news", filters: { source: "chat", NOT: { tags: { contains: "pets" } } } } });
+    expect(chat.body).toMatchObject({ total_matching: 1 });
+    expect(textsOf(chat.body)).toEqual([memories[2].text]);
+
+    expect((await mine({ method: "get", json: { id: dog } })).body).toMatchObject({ id: dog, metadata: memories[0].metadata, agent_id: "assistant" });
+    const first = await mine({ method: "list", json: { limit: "2" } });
+    expect(idsOf(first.body)).toEqual([rowing, budget]);
+    const rest = await mine({ method: "list", json: { limit: "2", cursor: String(first.body["next_cursor"]) } });
+    expect(idsOf(rest.body)).toEqual([dog]);
+    expect(rest.body).not.toHaveProperty("next_cursor");
+
+    expect((await mine({ method: "delete", json: { id: dog } })).body).toEqual({ deleted: 1 });
+    expect(await mine({ method: "delete", json: { id: dog } })).toMatchObject({ code: "not_found" });
+    expect(await mine({ method: "get", json: { id: dog } })).toMatchObject({ code: "not_found" });
+    expect(textsOf((await mine({ method: "search", json: { query: "Which pet does Caroline have?" } })).body)).not.toContain(memories[0].text);
+    expect(idsOf((await mine({ method: "list" })).body)).toEqual([rowing, budget]);
+  });
+
+  it("a long text is found by the passage that answers", async () => {
+    const user = await stack.createKey(`long-${transport}`);
+    const filler = "The minutes of the meeting were read and approved by everyone present. ".repeat(40);
+    const text = `${filler}Afterwards 😀 we agreed that the lighthouse keeper is called Ottoline. ${filler}`;
+    expect((await ask({ method: "add", key: user, json: { memories: [{ text }] } })).code).toBe("ok");
+    const { body } = await ask({ method: "search", key: user, json: { query: "Who keeps the lighthouse?" } });
+    const { passage } = (body["results"] as { passage: { start: number; end: number; text: string } }[])[0];
+    expect(passage.text).toContain("Ottoline");
+    expect(Array.from(text).slice(passage.start, passage.end).join("")).toBe(passage.text);
+  });
+
+  it("a caller's own vectors need no embedder and are searched by", async () => {
+    const { body } = await ask({ method: "search", key: bob, json: { query: "zzz", vector: [1, 2, 2], explain: true } });
+    expect(body).toMatchObject({ dense: true, results: [{ memory: { id: bobsId }, scores: { similarity: expect.closeTo(1) as number, similarity_rank: 1 } }] });
+  });
+
+  it("another user's memory is as absent as one that never was", async () => {
+    for (const method of ["get", "delete"] as const) {
+      const foreign = await ask({ method, json: { id: bobsId } });
+      const absent = await ask({ method, json: { id: randomUUID() } });
+      expect(foreign.code).toBe("not_found");
+      expect(but(foreign, "request_id")).toEqual(but(absent, "request_id"));
+    }
+    expect((await ask({ method: "get", key: bob, json: { id: bobsId } })).code).toBe("ok");
+  });
+
+  it("a caller's request id comes back, and a new one replaces what is no id", async () => {
+    expect((await ask({ method: "list", headers: { "x-request-id": "order-7_a.b" } })).requestId).toBe("order-7_a.b");
+    expect((await ask({ method: "list", headers: { "x-request-id": "two words" } })).requestId).toMatch(/^[0-9a-f-]{36}$/);
+    const refused = await ask({ method: "list", key: "msk_none", headers: { "x-request-id": "order-8" } });
+    expect(refused).toMatchObject({ code: "unauthenticated", requestId: "order-8" });
+  });
+});
+
+const but = ({ body, code, field }: Answer, name: string) => ({ code, field, body: { ...body, [name]: undefined } });
+
+interface Case {
+  title: string;
+  ask: () => Ask;
+  code: string;
+  /** One for both transports, or one for each: a filter is written differently, and JSON and protobuf nest differently. */
+  field?: string | Partial<Record<Transport, string>>;
+  only?: Transport;
+}
+
+const message = (parts: Partial<NewMemory>) => ({ memories: [{ text: "a", tags: [], metadata: undefined, occurredAt: undefined, ...parts }] });
+const add = (memory: Json, parts?: Partial<NewMemory>) => (): Ask => ({
+  method: "add",
+  key: ada,
+  json: { memories: [{ text: "a", ...memory }] },
+  ...(parts ? { message: message(parts) } : {}),
+});
+const search = (parts: Json) => (): Ask => ({ method: "search", key: ada, json: { query: "q", ...parts } });
+const searchMessage = (json: Json, filters: unknown) => (): Ask => ({
+  method: "search", key: ada, json: { query: "q", filters: json }, message: { query: "q", explain: false, filters },
+});
+
+const CASES: Case[] = [
+  { title: "bytes that are no request", ask: () => ({ method: "search", key: ada, json: `{"query": "${CANARY}`, message: Buffer.from([0x0a, 0x7f, 0x41]) }), code: "invalid_argument", field: { http: "body", grpc: "request" } },
+  { title: "an empty text", ask: add({ text: "" }), code: "invalid_argument", field: "memories[0].text" },
+  { title: "a text that is too long", ask: add({ text: "😀".repeat(LIMITS.textCharacters + 1) }), code: "invalid_argument", field: "memories[0].text" },
+  { title: "NUL in a text", ask: add({ text: `${CANARY}\0` }), code: "invalid_argument", field: "memories[0].text" },
+  { title: "a lone surrogate in a text", ask: add({ text: `${CANARY}\ud800` }), code: "invalid_argument", field: "memories[0].text", only: "http" },
+  { title: "an empty label", ask: add({ source: "" }), code: "invalid_argument", field: "memories[0].source" },
+  { title: "a tag that is too long", ask: add({ tags: ["a", "b".repeat(LIMITS.tagCharacters + 1)] }), code: "invalid_argument", field: "memories[0].tags[1]" },
+  { title: "too many tags", ask: add({ tags: Array.from({ length: LIMITS.tags + 1 }, (_, i) => `t${i}`) }), code: "invalid_argument", field: "memories[0].tags" },
+  { title: "too much metadata", ask: add({ metadata: { a: "x".repeat(LIMITS.metadataBytes) } }), code: "invalid_argument", field: "memories[0].metadata" },
+  { title: "metadata nested too deep", ask: add({ metadata: nested(LIMITS.jsonDepth + 1) }), code: "invalid_argument", field: { http: `memories[0].metadata${".a".repeat(LIMITS.jsonDepth)}`, grpc: "request" } },
+  { title: "a time out of range", ask: add({ occurred_at: "0000-12-31T23:59:59Z" }), code: "invalid_argument", field: "memories[0].occurred_at" },
+  { title: "a vector of zeros", ask: add({ vector: vectorOf(384, 0) }), code: "invalid_argument", field: "memories[0].vector" },
+  { title: "a vector with a value that is not finite", ask: () => ({ method: "add", key: ada, json: '{"memories":[{"text":"a","vector":[1e999]}]}', message: message({ vector: encodeVector(Float32Array.of(NaN)) as never }) }), code: "invalid_argument", field: "memories[0].vector" },
+  { title: "vectors of another dimension than the user has", ask: add({ vector: [1, 2, 3] }), code: "invalid_argument", field: "memories[0].vector" },
+  { title: "a query vector of another dimension than the user has", ask: search({ vector: [1, 2, 3] }), code: "invalid_argument", field: "vector" },
+  { title: "no memories", ask: () => ({ method: "add", key: ada, json: { memories: [] } }), code: "invalid_argument", field: "memories" },
+  { title: "201 memories", ask: () => ({ method: "add", key: ada, json: { memories: Array(201).fill({ text: "a" }) }, message: { memories: Array(201).fill(message({}).memories[0]) } }), code: "invalid_argument", field: "memories" },
+  { title: "texts that make more than 200 chunks", ask: () => ({ method: "add", key: ada, json: { memories: Array(20).fill({ text: "word and word ".repeat(3_500) }) } }), code: "invalid_argument", field: "memories" },
+  { title: "a blank query", ask: search({ query: " \n" }), code: "invalid_argument", field: "query" },
+  { title: "a query that is too long", ask: search({ query: "q".repeat(LIMITS.queryCharacters + 1) }), code: "invalid_argument", field: "query" },
+  { title: "top_k 0", ask: search({ top_k: 0 }), code: "invalid_argument", field: "top_k" },
+  { title: "top_k 101", ask: search({ top_k: 101 }), code: "invalid_argument", field: "top_k" },
+  {
+    title: "a filter on an unknown field",
+    ask: searchMessage({ AND: [{ colour: "red" }] }, { kind: { $case: "and", value: { filters: [{ kind: { $case: "condition", value: { field: "colour", op: "eq", value: "red" } } }] } } }),
+    code: "invalid_argument",
+    field: { http: "filters.AND[0].colour", grpc: "filters.and.filters[0].condition.field" },
+  },
+  {
+    title: "a filter with an operator that cannot be run",
+    ask: searchMessage({ source: { regex: "x" } }, { kind: { $case: "condition", value: { field: "source", op: "regex", value: "x" } } }),
+    code: "invalid_argument",
+    field: { http: "filters.source.regex", grpc: "filters.condition.op" },
+  },
+  {
+    title: "a filter with a value of the wrong type",
+    ask: searchMessage({ tags: { contains: 7 } }, { kind: { $case: "condition", value: { field: "tags", op: "contains", value: 7 } } }),
+    code: "invalid_argument",
+    field: { http: "filters.tags.contains", grpc: "filters.condition.value" },
+  },
+  { title: "an id that is no UUID", ask: () => ({ method: "get", key: ada, json: { id: "7" } }), code: "invalid_argument", field: "id" },
+  { title: "a limit of 0", ask: () => ({ method: "list", key: ada, json: { limit: "0" } }), code: "invalid_argument", field: "limit" },
+  { title: "a cursor that was never given", ask: () => ({ method: "list", key: ada, json: { cursor: "next" } }), code: "invalid_argument", field: "cursor" },
+  { title: "an unknown field", ask: () => ({ method: "list", key: ada, json: { colour: "red" } }), code: "invalid_argument", field: "colour", only: "http" },
+  { title: "an unknown field in a memory", ask: add({ colour: "red" }), code: "invalid_argument", field: "memories[0].colour", only: "http" },
+  { title: "a value of the wrong type", ask: add({ text: 7 }), code: "invalid_argument", field: "memories[0].text", only: "http" },
+  { title: "a member named __proto__", ask: () => ({ method: "add", key: ada, json: '{"memories":[{"text":"a","metadata":{"__proto__":{"admin":true}}}]}' }), code: "invalid_argument", field: "body", only: "http" },
+  { title: "a timeout that is no number", ask: () => ({ method: "list", key: ada, headers: { "request-timeout-ms": "soon" } }), code: "invalid_argument", field: "request-timeout-ms" },
+  { title: "no credential", ask: () => ({ method: "list" }), code: "unauthenticated" },
+  { title: "a credential that is no key", ask: () => ({ method: "list", key: "msk_nonsense" }), code: "unauthenticated" },
+  { title: "a key that does not exist, before it says anything about the request", ask: () => ({ method: "get", key: `msk_AAAAAAAAAAAA_${"A".repeat(43)}`, json: { id: "7" } }), code: "unauthenticated" },
+  { title: "a write with a key that may only read", ask: () => ({ ...add({})(), key: adaReads }), code: "permission_denied" },
+  { title: "a delete with a key that may only read", ask: () => ({ method: "delete", key: adaReads, json: { id: randomUUID() } }), code: "permission_denied" },
+  { title: "a body that names another user", ask: search({ user_id: "bob-7732" }), code: "permission_denied" },
+  { title: "an absent id", ask: () => ({ method: "get", key: ada, json: { id: randomUUID() } }), code: "not_found" },
+  { title: "a message over 8 MiB", ask: () => ({ method: "add", key: ada, json: { memories: Array(190).fill({ text: "a".repeat(49_000) }) } }), code: "resource_exhausted" },
+  { title: "a deadline that passes", ask: () => ({ ...search({})(), headers: { "request-timeout-ms": "1" } }), code: "deadline_exceeded" },
+];
+
+describe("a request with a fault", () => {
+  beforeAll(async () => {
+    await gateway.ask("http", { method: "add", key: ada, json: { memories: [{ text: "Ada writes programs." }] } });
+  });
+
+  it.each(CASES)("is answered alike over both transports: $title", async ({ ask, code, field, only }) => {
+    for (const transport of TRANSPORTS.filter((one) => only === undefined || one === only)) {
+      const answer = await gateway.ask(transport, ask());
+      expect({ transport, code: answer.code, field: answer.field }).toEqual({ transport, code, field: typeof field === "object" ? field[transport] : field });
+      if (answer.status !== undefined) {
+        expect(answer.body).toMatchObject({ type: `urn:memseal:problem:${code}`, status: STATUS[code], request_id: answer.requestId });
+        expect(answer.status).toBe(STATUS[code]);
+      }
+      expect(answer.requestId ?? code).toMatch(code === "resource_exhausted" ? /./ : /^[0-9a-f-]{36}$/);
+    }
+  });
+
+  it("is stored in no part", async () => {
+    for (const transport of TRANSPORTS) expect((await gateway.ask(transport, { method: "list", key: ada })).body["results"]).toHaveLength(1);
+  });
+
+  it("in a field that protobuf does not know is ignored over gRPC, as proto3 does", async () => {
+    // Field 15, a varint.
+    expect((await gateway.ask("grpc", { method: "list", key: ada, message: Buffer.from([0x78, 0x01]) })).code).toBe("ok");
+  });
+});
+
+describe("HTTP itself", () => {
+  const problemAt = async (path: string, init?: RequestInit) => {
+    const response = await gateway.fetch(path, init);
+    expect(response.headers.get("content-type")).toMatch(/^application\/problem\+json/);
+    return { status: response.status, headers: response.headers, problem: (await response.json()) as Json };
+  };
+
+  it.each<[number, string, RequestInit]>([
+    [404, "/v1/nothing?text=zirconium", {}],
+    [404, "/v1/memories", { method: "PUT", body: "{}", headers: { "content-type": "application/json" } }],
+    [400, "/v1/memories/%E0%A4%A", {}],
+    [415, "/v1/memories", { method: "POST", body: "text=zirconium", headers: { "content-type": "application/x-www-form-urlencoded" } }],
+    [415, "/v1/memories", { method: "POST", body: "zirconium", headers: { "content-type": "text/plain" } }],
+    [400, "/v1/memories", { method: "POST", body: '{"text": "zirconium"', headers: { "content-type": "application/json" } }],
+  ])("answers %i to what is no request at %s, and repeats nothing of it", async (status, path, init) => {
+    const { problem, headers, status: answered } = await problemAt(path, init);
+    expect(answered).toBe(status);
+    expect(problem).toMatchObject({ status, request_id: headers.get("x-request-id") });
+    expect(JSON.stringify(problem)).not.toContain("zirconium");
+  });
+
+  it("asks for a bearer key and forbids caches", async () => {
+    const { status, headers } = await problemAt("/v1/memories");
+    expect(status).toBe(401);
+    expect(headers.get("www-authenticate")).toBe("Bearer");
+    expect(headers.get("cache-control")).toBe("no-store");
+  });
+
+  it("deletes with a content type and no body, as many clients send it", async () => {
+    const response = await gateway.fetch(`/v1/memories/${randomUUID()}`, { method: "DELETE", headers: { authorization: `Bearer ${ada}`, "content-type": "application/json" } });
+    expect(response.status).toBe(404);
+  });
+
+  it("is up, ready and measured", async () => {
+    expect((await gateway.fetch("/healthz")).status).toBe(200);
+    expect((await gateway.fetch("/readyz")).status).toBe(200);
+    const metrics = await (await gateway.fetch("/metrics")).text();
+    for (const transport of TRANSPORTS) {
+      expect(metrics).toMatch(new RegExp(`memseal_requests_total{method="search",transport="${transport}",code="ok",track="stable"} [1-9]`));
+      expect(metrics).toMatch(new RegExp(`memseal_requests_total{method="list",transport="${transport}",code="unauthenticated",track="stable"} [1-9]`));
+      expect(metrics).toContain(`memseal_requests_total{method="delete",transport="${transport}",code="data_loss",track="stable"} 0`);
+      expect(metrics).toMatch(new RegExp(`memseal_request_duration_seconds_count{track="stable",method="add",transport="${transport}"} [1-9]`));
+    }
+    expect(metrics).toMatch(/memseal_rerank_skipped_total{reason="disabled",track="stable"} [1-9]/);
+    expect(metrics).toMatch(/memseal_dense_skipped_total{reason="open",track="stable"} 0/);
+  });
+});
+
+describe("what was said", () => {
+  it("is in no log line and no metric: no text, no user id, no key", async () => {
+    const metrics = await (await gateway.fetch("/metrics")).text();
+    expect(stack.output).toContain('"event":"request"');
+    for (const secret of ["zirconium", "Biscuit", "Ottoline", "ada-7731", "bob-7732", "round-trip-", ada, ada.slice(0, 16), bob, adaReads]) {
+      expect(stack.output).not.toContain(secret);
+      expect(metrics).not.toContain(secret);
+    }
+  });
+});

@@ -1,0 +1,119 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { TRANSPORTS, type Answer, type Ask, type Gateway, type Json } from "./gateway.js";
+import { Stack } from "./stack.js";
+
+let stack: Stack;
+let gateway: Gateway;
+let key: string;
+
+beforeAll(async () => {
+  stack = await Stack.start();
+  gateway = await stack.startGateway();
+  key = await stack.createKey("grace");
+  await ask({ method: "add", json: { memories: [{ text: "The moth was found in relay 70." }, { text: "The compiler was written in 1952." }] } });
+});
+
+afterAll(async () => {
+  await stack.stop();
+});
+
+const ask = (request: Ask) => gateway.ask("http", { key, ...request });
+const search = (): Promise<Answer> => ask({ method: "search", json: { query: "Where was the moth?" } });
+const stored = async () => (await ask({ method: "list" })).body["results"] as { text: string }[];
+
+/** The first answer that is as it should be, or after ten seconds the last one. */
+async function soon(wanted: Json): Promise<Json> {
+  const giveUpMs = Date.now() + 10_000;
+  for (;;) {
+    const { body } = await search();
+    if (Object.entries(wanted).every(([name, value]) => body[name] === value) || Date.now() > giveUpMs) return body;
+    await delay(100);
+  }
+}
+
+// In this order: each starts from how the one before left the reranker.
+describe("without the models", () => {
+  it("searches go on by words alone and say so, at first and while the breakers are open", async () => {
+    expect((await search()).body).toMatchObject({ dense: true, reranked: true });
+    await stack.killReranker();
+    const reasons = new Set<unknown>();
+    for (let i = 0; i < 14; i++) {
+      const { code, body } = await search();
+      expect({ code, ...body }).toMatchObject({ code: "ok", dense: false, reranked: false, total_matching: 2 });
+      expect((body["results"] as { memory: { text: string } }[])[0]?.memory.text).toBe("The moth was found in relay 70.");
+      reasons.add(body["dense_skipped"]).add(body["rerank_skipped"]);
+    }
+    expect([...reasons].sort()).toEqual(["error", "open"]);
+    expect((await gateway.fetch("/readyz")).status).toBe(200);
+  });
+
+  it("a write without a vector is refused as unavailable and nothing of the call is stored", async () => {
+    const before = await stored();
+    for (const transport of TRANSPORTS) {
+      const answer = await gateway.ask(transport, { method: "add", key, json: { memories: [{ text: "a", vector: Array(384).fill(1) }, { text: "b" }] } });
+      expect(answer).toMatchObject({ code: "unavailable", retryAfter: "1" });
+      if (transport === "http") expect(answer.status).toBe(503);
+    }
+    expect(await stored()).toEqual(before);
+  });
+
+  it("a write with a vector is stored", async () => {
+    const { code } = await ask({ method: "add", json: { memories: [{ text: "COBOL came later.", vector: Array(384).fill(1) }] } });
+    expect(code).toBe("ok");
+    expect((await stored())[0]).toMatchObject({ text: "COBOL came later." });
+  });
+
+  it("the embedder alone brings meaning back, and order stays fused", async () => {
+    await stack.startReranker("embed");
+    const answer = await soon({ dense: true });
+    expect(answer).toMatchObject({ dense: true, reranked: false });
+    expect(answer["rerank_skipped"]).toMatch(/^(error|open)$/);
+  });
+
+  it("both are back within seconds of the reranker's return, and nothing else was restarted", async () => {
+    await stack.killReranker();
+    await stack.startReranker();
+    expect(await soon({ dense: true, reranked: true })).toMatchObject({ dense: true, reranked: true });
+    expect((await ask({ method: "add", json: { memories: [{ text: "Nanoseconds are 30 cm long." }] } })).code).toBe("ok");
+  });
+});
+
+describe("a reranker that takes longer than it may", () => {
+  it("is not waited for, and the answer says timeout", async () => {
+    const hasty = await stack.startGateway({ MEMSEAL_RERANK_TIMEOUT_MS: "1" });
+    const { code, body } = await hasty.ask("http", { method: "search", key, json: { query: "Where was the moth?" } });
+    expect({ code, ...body }).toMatchObject({ code: "ok", dense: true, reranked: false, rerank_skipped: "timeout" });
+    const metrics = await (await hasty.fetch("/metrics")).text();
+    expect(metrics).toContain('memseal_rerank_skipped_total{reason="timeout",track="stable"} 1');
+    await hasty.stop();
+  });
+});
+
+describe("without the indexer", () => {
+  it("a gateway is up but not ready, and says unavailable", async () => {
+    const alone = await stack.startGateway({ MEMSEAL_INDEXER_ADDRESS: "127.0.0.1:1" });
+    expect((await alone.fetch("/healthz")).status).toBe(200);
+    const ready = await alone.fetch("/readyz");
+    expect(ready.status).toBe(503);
+    expect(await ready.json()).toMatchObject({ code: "unavailable" });
+    for (const transport of TRANSPORTS) {
+      expect(await alone.ask(transport, { method: "list", key })).toMatchObject({ code: "unavailable", retryAfter: "1" });
+    }
+    await alone.stop();
+  });
+});
+
+describe("a gateway that is told to stop", () => {
+  it("ends with exit code 0 and leaves no call unanswered", async () => {
+    const leaving = await stack.startGateway();
+    let answered = 0;
+    // A second of work for the embedder: still under way when the signal comes.
+    const slow: Ask = { method: "add", key, json: { memories: [{ text: "one word and another ".repeat(2_000) }] } };
+    const answers = TRANSPORTS.map((transport) => leaving.ask(transport, slow).finally(() => { answered++; }));
+    await delay(400);
+    expect(answered).toBe(0);
+    await leaving.process.kill("SIGTERM");
+    expect((await Promise.all(answers)).map(({ code }) => code)).toEqual(["ok", "ok"]);
+    expect(await leaving.process.exited).toBe(0);
+  });
+});

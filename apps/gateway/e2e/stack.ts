@@ -1,0 +1,110 @@
+import { randomBytes } from "node:crypto";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { formatApiKey, generateApiKey, generateAssertionKeys, hashApiKeySecret } from "@memseal/auth";
+import { userHash } from "@memseal/crypto";
+import { loadSecret } from "@memseal/keys";
+import { createApiKey } from "@memseal/storage";
+import { startTestDatabase, type TestDatabase } from "@memseal/storage/testing";
+import { freePort, startProcess, type ServiceProcess } from "@memseal/transport/testing";
+import { Gateway } from "./gateway.js";
+
+const script = (app: string) => new URL(`../../${app}/dist/main.js`, import.meta.url).pathname;
+
+/** A whole installation as processes: database, indexer, reranker and any number of gateways. */
+export class Stack {
+  readonly #started: ServiceProcess[] = [];
+  #reranker: ServiceProcess | undefined;
+
+  private constructor(
+    readonly database: TestDatabase,
+    private readonly files: Readonly<Record<"tenantSecret" | "pepper" | "rootKey" | "privateKey" | "publicKey", string>>,
+    private readonly addresses: Readonly<Record<"indexer" | "reranker", string>>,
+  ) {}
+
+  static async start(): Promise<Stack> {
+    const database = await startTestDatabase();
+    const file = (name: string, content: string | Buffer) => {
+      const path = join(database.dir, name);
+      writeFileSync(path, content, { mode: 0o600 });
+      return path;
+    };
+    const assertion = generateAssertionKeys();
+    const files = {
+      tenantSecret: file("tenant.secret", randomBytes(32)),
+      pepper: file("api-key.pepper", randomBytes(32)),
+      rootKey: file("root.key", randomBytes(32)),
+      privateKey: file("assertion.pem", assertion.privateKey),
+      publicKey: file("assertion.pub", assertion.publicKey),
+    };
+    const stack = new Stack(database, files, { indexer: `127.0.0.1:${await freePort()}`, reranker: `127.0.0.1:${await freePort()}` });
+    await Promise.all([stack.#startIndexer(), stack.startReranker()]);
+    return stack;
+  }
+
+  /** Every line that any process of this installation wrote. */
+  get output(): string {
+    return this.#started.flatMap(({ lines }) => lines).join("\n");
+  }
+
+  /** A key for a user, as `memseal keys create` makes it. */
+  async createKey(userId: string, scopes: readonly string[] = ["read", "write"]): Promise<string> {
+    const key = generateApiKey();
+    await createApiKey(this.database.urls.owner, {
+      keyId: key.keyId,
+      secretHash: hashApiKeySecret(loadSecret(this.files.pepper), key.secret),
+      tenant: userHash(loadSecret(this.files.tenantSecret), userId),
+      namespace: "default",
+      scopes,
+    });
+    return formatApiKey(key);
+  }
+
+  async startGateway(env: Record<string, string> = {}): Promise<Gateway> {
+    const [http, grpc] = [`127.0.0.1:${await freePort()}`, `127.0.0.1:${await freePort()}`];
+    const process = await this.#run("gateway", {
+      MEMSEAL_HTTP_ADDRESS: http,
+      MEMSEAL_GRPC_ADDRESS: grpc,
+      MEMSEAL_INDEXER_ADDRESS: this.addresses.indexer,
+      MEMSEAL_RERANKER_ADDRESS: this.addresses.reranker,
+      MEMSEAL_TENANT_SECRET_FILE: this.files.tenantSecret,
+      MEMSEAL_PEPPER_FILE: this.files.pepper,
+      MEMSEAL_ASSERTION_KEY_FILE: this.files.privateKey,
+      // A shared test machine is slower than the 250 ms that production allows.
+      MEMSEAL_RERANK_TIMEOUT_MS: "5000",
+      ...env,
+    });
+    return new Gateway(process, http, grpc);
+  }
+
+  /** Starts the reranker where it was before. `serve`: embed, rerank or both. */
+  async startReranker(serve = "embed,rerank"): Promise<void> {
+    this.#reranker = await this.#run("reranker", { MEMSEAL_RERANKER_ADDRESS: this.addresses.reranker, MEMSEAL_DEVICE: "cpu" }, ["--serve", serve]);
+  }
+
+  async killReranker(): Promise<void> {
+    await this.#reranker?.kill("SIGKILL");
+  }
+
+  async stop(): Promise<void> {
+    // Gateways first: they are the ones with callers.
+    for (const process of this.#started.reverse()) await process.kill("SIGTERM");
+    await this.database.stop();
+  }
+
+  async #startIndexer(): Promise<void> {
+    await this.#run("indexer", {
+      MEMSEAL_INDEXER_ADDRESS: this.addresses.indexer,
+      DATABASE_URL: this.database.urls.app,
+      DATABASE_AUTH_URL: this.database.urls.auth,
+      MEMSEAL_ROOT_KEY_FILE: this.files.rootKey,
+      MEMSEAL_ASSERTION_PUBLIC_KEY_FILES: this.files.publicKey,
+    });
+  }
+
+  async #run(app: string, env: Record<string, string>, args: readonly string[] = []): Promise<ServiceProcess> {
+    const process = await startProcess(script(app), env, { args });
+    this.#started.push(process);
+    return process;
+  }
+}

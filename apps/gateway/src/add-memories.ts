@@ -1,0 +1,35 @@
+import { codePointLength, encodeVector, LIMITS, toTimestamp, type AddMemories, type AddResponse, type NewMemory } from "@memseal/contracts";
+import type { Chunk, PutMemory } from "@memseal/contracts/indexer";
+import type { TenantCall } from "./call.js";
+import type { IndexerClient } from "./indexer-client.js";
+import { speakerOf } from "./passage-text.js";
+import { tooManyChunks, type RerankerClient } from "./reranker-client.js";
+
+export interface AddParts {
+  indexer: Pick<IndexerClient, "put">;
+  embedder: Pick<RerankerClient, "embedDocuments">;
+}
+
+/**
+ * The write path: embed what has no vector, then put everything or nothing.
+ * @throws UnavailableError when a vector is missing and there is no embedder: nothing was stored
+ */
+export async function addMemories({ indexer, embedder }: AddParts, call: TenantCall, { memories }: AddMemories): Promise<AddResponse> {
+  const bare = memories.filter(({ vector }) => vector === undefined);
+  const { model, documents } =
+    bare.length === 0
+      ? { model: "", documents: [] }
+      : await embedder.embedDocuments(call, { documents: bare.map((memory) => ({ text: memory.text, speaker: speakerOf(memory) })) });
+  const windows = documents.values();
+  const chunks = memories.map(({ text, vector }) => (vector === undefined ? (windows.next().value?.windows ?? []) : [wholeText(text, vector)]));
+  if (chunks.flat().length > LIMITS.chunksPerCall) throw tooManyChunks();
+  return indexer.put(call, { memories: memories.map((memory, i) => toPutMemory(memory, chunks[i] ?? [])), model });
+}
+
+function wholeText(text: string, vector: Float32Array): Chunk {
+  return { start: 0, end: codePointLength(text), vector: encodeVector(vector) };
+}
+
+function toPutMemory({ text, agentId, role, source, tags, metadata, occurredAt }: NewMemory, chunks: Chunk[]): PutMemory {
+  return { text, agentId, role, source, tags: [...tags], metadata, occurredAt: occurredAt && toTimestamp(occurredAt), chunks };
+}

@@ -1,0 +1,142 @@
+import { toTimestamp, type SearchQuery } from "@memseal/contracts";
+import type { SearchRequest } from "@memseal/contracts/indexer";
+import { parseUserHash } from "@memseal/crypto";
+import { type AppError, OverloadedError, UnavailableError } from "@memseal/errors";
+import { Breaker } from "@memseal/resilience";
+import { answerQuery, type QueryParts } from "./answer-query.js";
+import type { TenantCall } from "./call.js";
+
+const call: TenantCall = {
+  requestId: "r-1",
+  deadlineMs: Infinity,
+  signal: new AbortController().signal,
+  caller: { tenant: parseUserHash("0".repeat(64)), scopes: ["read"] },
+};
+const query = (parts: Partial<SearchQuery> = {}): SearchQuery => ({ query: "dog", topK: 2, rerank: true, explain: false, ...parts });
+
+/** Four memories, "0" to "3" in fused order; the cross-encoder prefers later ones. */
+function world(changes: Partial<QueryParts> = {}) {
+  const seen: { search?: SearchRequest; passages?: string[]; skips: string[] } = { skips: [] };
+  const at = toTimestamp(new Date("2023-05-08T00:00:00Z"));
+  const parts: QueryParts = {
+    indexer: {
+      search: (_, request) => {
+        seen.search = request;
+        const candidates = ["0", "1", "2", "3"].map((id, i) => ({
+          memory: { id, text: `whole ${id}`, role: "Ada", tags: [], metadata: undefined, occurredAt: at, createdAt: at, updatedAt: at, version: 1 },
+          passage: { index: 0, start: 0, end: 1, text: `part ${id}` },
+          scores: { bm25: 1, fused: 4 - i },
+        }));
+        return Promise.resolve({ candidates, totalMatching: 9, integrityFailures: 1 });
+      },
+    },
+    reranker: {
+      embedQuery: () => Promise.resolve({ model: "m", vector: Buffer.from([0, 0, 128, 63]) }),
+      rerank: (_, __, passages) => {
+        seen.passages = passages;
+        return Promise.resolve(passages.map((___, i) => 4 * i));
+      },
+    },
+    embedBreaker: new Breaker({ name: "embed", timeoutMs: 50 }),
+    rerankBreaker: new Breaker({ name: "rerank", timeoutMs: 50 }),
+    ranking: { depth: 3, weight: 0.5 },
+    onDenseSkipped: (reason) => seen.skips.push(`dense ${reason}`),
+    onRerankSkipped: (reason) => seen.skips.push(`rerank ${reason}`),
+    ...changes,
+  };
+  return { parts, seen };
+}
+
+const idsOf = ({ results }: Awaited<ReturnType<typeof answerQuery>>) => results.map(({ memory }) => memory?.id);
+
+describe("answerQuery", () => {
+  it("reranks the best before it cuts to top_k, and says where each came from", async () => {
+    const { parts, seen } = world();
+    const answer = await answerQuery(parts, call, query());
+    expect(seen.passages).toEqual(["[8 May 2023] Ada: part 0", "[8 May 2023] Ada: part 1", "[8 May 2023] Ada: part 2"]);
+    expect(answer.results.map(({ memory, rank, originalRank, score }) => [memory?.id, rank, originalRank, score])).toEqual([
+      ["2", 1, 3, 6],
+      ["1", 2, 2, 5],
+    ]);
+    expect(answer).toMatchObject({ reranked: true, dense: true, totalMatching: 9, integrityFailures: 1, requestId: "r-1" });
+    expect(answer.rerankSkipped ?? answer.denseSkipped).toBeUndefined();
+    expect(seen.skips).toEqual([]);
+  });
+
+  it("asks the indexer for enough to choose from", async () => {
+    const { parts, seen } = world();
+    await answerQuery(parts, call, query({ topK: 3 }));
+    expect(seen.search?.candidates).toBe(50);
+    await answerQuery(parts, call, query({ topK: 80 }));
+    expect(seen.search?.candidates).toBe(80);
+  });
+
+  it("shows scores to whoever asks, the logit where there is one", async () => {
+    const { parts } = world();
+    const [, , , last] = (await answerQuery(parts, call, query({ topK: 4, explain: true }))).results;
+    expect(last).toMatchObject({ memory: { id: "3" }, scores: { bm25: 1, fused: 1 } });
+    expect(last?.scores?.rerank).toBeUndefined();
+    const [plain] = (await answerQuery(parts, call, query())).results;
+    expect(plain?.scores).toBeUndefined();
+  });
+
+  it.each<[string, AppError]>([
+    ["error", new UnavailableError("gone")],
+    ["overloaded", new OverloadedError("full")],
+  ])("answers in fused order and says %s when the reranker cannot", async (reason, error) => {
+    const { parts, seen } = world();
+    parts.reranker.rerank = () => Promise.reject(error);
+    const answer = await answerQuery(parts, call, query({ explain: true }));
+    expect(idsOf(answer)).toEqual(["0", "1"]);
+    expect(answer).toMatchObject({ reranked: false, rerankSkipped: reason, dense: true });
+    expect(answer.results[0]).toMatchObject({ rank: 1, score: 4 });
+    expect(answer.results[0]?.originalRank).toBeUndefined();
+    expect(seen.skips).toEqual([`rerank ${reason}`]);
+  });
+
+  it("does not wait for a reranker that takes too long, and cancels it", async () => {
+    const { parts } = world();
+    let cancelled = false;
+    parts.reranker.rerank = ({ signal }) => new Promise((_, reject) => {
+      signal.addEventListener("abort", () => {
+        cancelled = true;
+        reject(new Error("cancelled"));
+      });
+    });
+    await expect(answerQuery(parts, call, query())).resolves.toMatchObject({ reranked: false, rerankSkipped: "timeout" });
+    expect(cancelled).toBe(true);
+  });
+
+  it("searches by BM25 alone and says so when the query cannot be embedded", async () => {
+    const { parts, seen } = world();
+    parts.reranker.embedQuery = () => Promise.reject(new UnavailableError("gone"));
+    await expect(answerQuery(parts, call, query())).resolves.toMatchObject({ dense: false, denseSkipped: "error", reranked: true });
+    expect(seen.search?.vector).toBeUndefined();
+    expect(seen.skips).toEqual(["dense error"]);
+  });
+
+  it("takes a caller's own vector as the embedding", async () => {
+    const { parts, seen } = world();
+    parts.reranker.embedQuery = () => Promise.reject(new UnavailableError("gone"));
+    await expect(answerQuery(parts, call, query({ vector: Float32Array.of(2) }))).resolves.toMatchObject({ dense: true });
+    expect(seen.search?.vector).toEqual(Buffer.from([0, 0, 0, 64]));
+  });
+
+  it("leaves the fused order to whoever asks for it", async () => {
+    const { parts } = world();
+    const answer = await answerQuery(parts, call, query({ rerank: false }));
+    expect(idsOf(answer)).toEqual(["0", "1"]);
+    expect(answer).toMatchObject({ reranked: false, rerankSkipped: "disabled" });
+  });
+
+  it("has nothing to skip where nothing was found", async () => {
+    const { parts } = world({ indexer: { search: () => Promise.resolve({ candidates: [], totalMatching: 0, integrityFailures: 0 }) } });
+    parts.reranker.rerank = () => Promise.reject(new UnavailableError("gone"));
+    await expect(answerQuery(parts, call, query())).resolves.toMatchObject({ results: [], reranked: true });
+  });
+
+  it("fails when the search itself fails", async () => {
+    const { parts } = world({ indexer: { search: () => Promise.reject(new UnavailableError("database away")) } });
+    await expect(answerQuery(parts, call, query())).rejects.toMatchObject({ code: "unavailable" });
+  });
+});

@@ -1,0 +1,21 @@
+import type { UserHash } from "@memseal/crypto";
+
+/** What a call tells every hop: which request it is, and when nobody waits any more. */
+export interface Call {
+  readonly requestId: string;
+  /** Unix time in milliseconds. */
+  readonly deadlineMs: number;
+  /** Aborts at the deadline or when the caller leaves. */
+  readonly signal: AbortSignal;
+}
+
+/** Who a credential stands for. */
+export interface Caller {
+  readonly tenant: UserHash;
+  readonly scopes: readonly string[];
+}
+
+/** A call by a known caller. */
+export interface TenantCall extends Call {
+  readonly caller: Caller;
+}

@@ -1,0 +1,36 @@
+import { parseConfig } from "@memseal/config";
+import { gatewayConfig } from "./config.js";
+
+const REQUIRED = {
+  MEMSEAL_INDEXER_ADDRESS: "127.0.0.1:7482",
+  MEMSEAL_RERANKER_ADDRESS: "unix:/run/memseal/reranker.sock",
+  MEMSEAL_TENANT_SECRET_FILE: "/s/tenant.secret",
+  MEMSEAL_PEPPER_FILE: "/s/api-key.pepper",
+  MEMSEAL_ASSERTION_KEY_FILE: "/s/assertion.pem",
+};
+
+describe("the gateway's variables", () => {
+  it("have defaults for all but addresses of services and key files", () => {
+    expect(parseConfig(gatewayConfig, REQUIRED)).toMatchObject({
+      MEMSEAL_HTTP_ADDRESS: { address: "127.0.0.1:7480", host: "127.0.0.1", port: 7480 },
+      MEMSEAL_GRPC_ADDRESS: "127.0.0.1:7481",
+      MEMSEAL_RERANK_TIMEOUT_MS: 250,
+      MEMSEAL_RERANK_DEPTH: 24,
+      MEMSEAL_RERANK_WEIGHT: 0.5,
+      MEMSEAL_TRACK: "stable",
+    });
+    expect(() => parseConfig(gatewayConfig, {})).toThrow(/MEMSEAL_INDEXER_ADDRESS: must be set\n.*MEMSEAL_RERANKER_ADDRESS: must be set/);
+  });
+
+  it.each([
+    ["[::1]:80", { host: "::1", port: 80 }],
+    ["0.0.0.0:7480", { host: "0.0.0.0", port: 7480 }],
+    ["localhost:0", { host: "localhost", port: 0 }],
+  ])("read %s as an HTTP address", (address, parts) => {
+    expect(parseConfig(gatewayConfig, { ...REQUIRED, MEMSEAL_HTTP_ADDRESS: address }).MEMSEAL_HTTP_ADDRESS).toEqual({ address, ...parts });
+  });
+
+  it.each(["7480", ":7480", "host", "http://host:80", "host:port", "unix:/a"])("refuse %s as an HTTP address", (address) => {
+    expect(() => parseConfig(gatewayConfig, { ...REQUIRED, MEMSEAL_HTTP_ADDRESS: address })).toThrow(/MEMSEAL_HTTP_ADDRESS/);
+  });
+});

@@ -1,0 +1,33 @@
+import { track } from "@memseal/config";
+import { z } from "zod";
+
+const HOST_AND_PORT = /^(?<host>[^:\s]+|\[[0-9a-f:]+\]):(?<port>\d{1,5})$/i;
+
+/** `host:port`, with an IPv6 host in brackets. */
+const httpAddress = z.string().regex(HOST_AND_PORT, "must be host:port").transform((address) => {
+  const { host = "", port = "" } = HOST_AND_PORT.exec(address)?.groups ?? {};
+  return { address, host: host.replace(/^\[|\]$/g, ""), port: Number(port) };
+});
+
+/** The variables of the gateway. Addresses of services are `host:port` or `unix:/path`. */
+export const gatewayConfig = z.object({
+  MEMSEAL_HTTP_ADDRESS: httpAddress.prefault("127.0.0.1:7480"),
+  MEMSEAL_GRPC_ADDRESS: z.string().default("127.0.0.1:7481"),
+  MEMSEAL_INDEXER_ADDRESS: z.string(),
+  MEMSEAL_RERANKER_ADDRESS: z.string(),
+  /** Where it runs apart from the reranker. */
+  MEMSEAL_EMBEDDER_ADDRESS: z.string().optional(),
+  MEMSEAL_TENANT_SECRET_FILE: z.string(),
+  MEMSEAL_PEPPER_FILE: z.string(),
+  /** Ed25519 private key, PEM. */
+  MEMSEAL_ASSERTION_KEY_FILE: z.string(),
+  /** After this long an answer goes out in fused order. */
+  MEMSEAL_RERANK_TIMEOUT_MS: z.coerce.number().int().min(1).max(10_000).default(250),
+  /** How many of the best candidates are scored. */
+  MEMSEAL_RERANK_DEPTH: z.coerce.number().int().min(1).max(100).default(24),
+  /** What a logit counts beside the fused score. */
+  MEMSEAL_RERANK_WEIGHT: z.coerce.number().min(0).max(10).default(0.5),
+  MEMSEAL_TRACK: track,
+});
+
+export type GatewayConfig = z.infer<typeof gatewayConfig>;

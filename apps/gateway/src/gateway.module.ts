@@ -1,0 +1,66 @@
+import { AssertionSigner } from "@memseal/auth";
+import { assertDistinct, loadSecret } from "@memseal/keys";
+import { Breaker } from "@memseal/resilience";
+import { Metrics, type Logger } from "@memseal/telemetry";
+import { Module, type DynamicModule, type OnApplicationShutdown } from "@nestjs/common";
+import { Admission } from "./admission.js";
+import { Authenticator } from "./authenticate.js";
+import type { GatewayConfig } from "./config.js";
+import { GatewayMetrics } from "./gateway-metrics.js";
+import { HealthHttp } from "./health.http.js";
+import { IndexerClient } from "./indexer-client.js";
+import { Memories } from "./memories.js";
+import { MemoriesGrpc } from "./memories.grpc.js";
+import { MemoriesHttp } from "./memories.http.js";
+import { RerankerClient } from "./reranker-client.js";
+
+/** A query takes 1 to 2 ms to embed; beyond this the embedder is not merely busy. */
+const EMBED_TIMEOUT_MS = 500;
+
+class Channels implements OnApplicationShutdown {
+  constructor(private readonly clients: readonly { close(): void }[]) {}
+
+  onApplicationShutdown(): void {
+    for (const client of this.clients) client.close();
+  }
+}
+
+/** Wiring only. */
+@Module({})
+export class GatewayModule {
+  /** @throws StartupError when a key file is not as it must be */
+  static create(config: GatewayConfig, log: Logger): DynamicModule {
+    const signer = AssertionSigner.load(config.MEMSEAL_ASSERTION_KEY_FILE);
+    assertDistinct([config.MEMSEAL_TENANT_SECRET_FILE, config.MEMSEAL_PEPPER_FILE]);
+    const indexer = new IndexerClient(config.MEMSEAL_INDEXER_ADDRESS, signer);
+    const reranker = new RerankerClient({
+      rerankerAddress: config.MEMSEAL_RERANKER_ADDRESS,
+      embedderAddress: config.MEMSEAL_EMBEDDER_ADDRESS ?? config.MEMSEAL_RERANKER_ADDRESS,
+    });
+    const metrics = new Metrics(config.MEMSEAL_TRACK);
+    const gatewayMetrics = new GatewayMetrics(metrics, log);
+    const memories = new Memories({
+      indexer,
+      reranker,
+      embedder: reranker,
+      embedBreaker: new Breaker({ name: "embed", timeoutMs: EMBED_TIMEOUT_MS }),
+      rerankBreaker: new Breaker({ name: "rerank", timeoutMs: config.MEMSEAL_RERANK_TIMEOUT_MS }),
+      ranking: { depth: config.MEMSEAL_RERANK_DEPTH, weight: config.MEMSEAL_RERANK_WEIGHT },
+      onDenseSkipped: (reason) => { gatewayMetrics.denseSkipped(reason); },
+      onRerankSkipped: (reason) => { gatewayMetrics.rerankSkipped(reason); },
+      tenantSecret: loadSecret(config.MEMSEAL_TENANT_SECRET_FILE),
+    });
+    return {
+      module: GatewayModule,
+      controllers: [MemoriesHttp, MemoriesGrpc, HealthHttp],
+      providers: [
+        { provide: Admission, useValue: new Admission(new Authenticator(indexer, loadSecret(config.MEMSEAL_PEPPER_FILE))) },
+        { provide: Memories, useValue: memories },
+        { provide: IndexerClient, useValue: indexer },
+        { provide: Metrics, useValue: metrics },
+        { provide: GatewayMetrics, useValue: gatewayMetrics },
+        { provide: Channels, useValue: new Channels([indexer, reranker]) },
+      ],
+    };
+  }
+}

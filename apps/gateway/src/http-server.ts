@@ -1,0 +1,79 @@
+import { finished } from "node:stream/promises";
+import { failureOf, MAX_MESSAGE_BYTES, REQUEST_ID_KEY, requestIdFrom, type HttpErrorFilter } from "@memseal/transport";
+import { FastifyAdapter } from "@nestjs/platform-fastify";
+import { errorCodes, type FastifyRequest, type FastifyServerOptions } from "fastify";
+import type { GatewayMetrics, Method } from "./gateway-metrics.js";
+
+/** How much of a body that is too large is read and dropped. */
+const DISCARD_BYTES = 8 * MAX_MESSAGE_BYTES;
+
+/** Longer than any deadline: a body that takes more is not being sent. */
+const BODY_TIMEOUT_MS = 60_000;
+
+const METHODS: Readonly<Record<string, Method>> = {
+  "POST /v1/memories": "add",
+  "POST /v1/memories/search": "search",
+  "GET /v1/memories": "list",
+  "GET /v1/memories/:id": "get",
+  "DELETE /v1/memories/:id": "delete",
+};
+
+/** Fastify that takes JSON alone, names each request, and answers every fault with a problem document. */
+export function createHttpServer(filter: HttpErrorFilter): FastifyAdapter {
+  const options: FastifyServerOptions = {
+    bodyLimit: MAX_MESSAGE_BYTES,
+    requestTimeout: BODY_TIMEOUT_MS,
+    // A request that arrives while the gateway stops is answered like any other.
+    return503OnClosing: false,
+    genReqId: ({ headers }) => requestIdFrom(headers[REQUEST_ID_KEY]),
+    frameworkErrors: (error, request, reply) => { filter.answer(error, request, reply); },
+  };
+  return new FastifyAdapter(options);
+}
+
+/** Hooks and parsers, which Nest allows only once the application exists. */
+export function prepareHttpServer(adapter: FastifyAdapter, metrics: GatewayMetrics): void {
+  const server = adapter.getInstance();
+  server.removeAllContentTypeParsers();
+  // A member named __proto__ is refused; `constructor` is data like any other.
+  const parseJson = server.getDefaultJsonParser("error", "ignore");
+  server.addContentTypeParser("application/json", { parseAs: "string" }, (request, body, done) => {
+    // Clients send the content type with an empty DELETE, too.
+    if (body === "") done(null, undefined);
+    else void parseJson(request, body as string, done);
+  });
+  server.addHook("onRequest", (request, reply, done) => {
+    void reply.headers({ [REQUEST_ID_KEY]: request.id, "cache-control": "no-store" });
+    done();
+  });
+  // Connections with a request in flight are not idle when the server closes; kept alive, they would hold it open.
+  let isClosing = false;
+  server.addHook("preClose", (done) => {
+    isClosing = true;
+    done();
+  });
+  server.addHook("onSend", (_request, reply, _payload, done) => {
+    if (isClosing) void reply.header("connection", "close");
+    done();
+  });
+  server.addHook("preParsing", async (request, _reply, body) => {
+    const bytes = Number(request.headers["content-length"] ?? 0);
+    if (bytes <= MAX_MESSAGE_BYTES || bytes > DISCARD_BYTES) return body;
+    // A client that is still sending sees its connection break before it reads the answer.
+    await finished(body.resume());
+    throw new errorCodes.FST_ERR_CTP_BODY_TOO_LARGE();
+  });
+  server.addHook("onResponse", (request, reply, done) => {
+    const method = methodOf(request);
+    if (method !== undefined) {
+      metrics.answered({ transport: "http", method, code: failureOf(reply) ?? "ok", requestId: request.id, durationMs: reply.elapsedTime });
+    }
+    done();
+  });
+}
+
+/** undefined for probes and scrapes, which are not requests of callers. */
+function methodOf({ method, routeOptions: { url } }: FastifyRequest): Method | "other" | undefined {
+  if (url === undefined) return "other";
+  return METHODS[`${method} ${url}`];
+}

@@ -1,0 +1,83 @@
+import type { Client, MethodDefinition } from "@grpc/grpc-js";
+import { ASSERTION_KEY, type AssertionSigner, type MethodClass } from "@memseal/auth";
+import type { AddResponse, DeleteRequest, DeleteResponse, GetRequest, ListRequest, ListResponse, Memory } from "@memseal/contracts";
+import {
+  IndexerServiceService as methods,
+  type PutRequest,
+  type ResolveKeyRequest,
+  type ResolveKeyResponse,
+  type SearchRequest,
+  type SearchResponse,
+} from "@memseal/contracts/indexer";
+import { AppError } from "@memseal/errors";
+import { connect, REQUEST_ID_KEY, unary } from "@memseal/transport";
+import { service as health } from "grpc-health-check";
+import type { Call, TenantCall } from "./call.js";
+
+const PEER = "indexer";
+const HEALTH_TIMEOUT_MS = 1_000;
+
+/** The indexer as the gateway calls it. Every call but resolveKey says, signed, whose it is. */
+export class IndexerClient {
+  readonly #channel: Client;
+
+  constructor(address: string, private readonly signer: AssertionSigner) {
+    this.#channel = connect(address);
+  }
+
+  put(call: TenantCall, request: PutRequest): Promise<AddResponse> {
+    return this.#asTenant(call, "write", methods.put, request);
+  }
+
+  search(call: TenantCall, request: SearchRequest): Promise<SearchResponse> {
+    return this.#asTenant(call, "read", methods.search, request);
+  }
+
+  get(call: TenantCall, request: GetRequest): Promise<Memory> {
+    return this.#asTenant(call, "read", methods.get, request);
+  }
+
+  list(call: TenantCall, request: ListRequest): Promise<ListResponse> {
+    return this.#asTenant(call, "read", methods.list, request);
+  }
+
+  delete(call: TenantCall, request: DeleteRequest): Promise<DeleteResponse> {
+    return this.#asTenant(call, "write", methods.delete, request);
+  }
+
+  /** @throws AppError `not_found` for a key that is unknown, expired or revoked, or has another secret */
+  resolveKey(call: Call, request: ResolveKeyRequest): Promise<ResolveKeyResponse> {
+    return this.#send(call, methods.resolveKey, request, {});
+  }
+
+  /** Whether the indexer says that it serves. */
+  async isServing(): Promise<boolean> {
+    try {
+      const check = health["Check"] as MethodDefinition<{ service: string }, { status: string }>;
+      const { status } = await unary(this.#channel, check, { service: "" }, { peer: PEER, deadlineMs: Date.now() + HEALTH_TIMEOUT_MS });
+      return status === "SERVING";
+    } catch {
+      return false;
+    }
+  }
+
+  close(): void {
+    this.#channel.close();
+  }
+
+  async #asTenant<Request, Response>(call: TenantCall, access: MethodClass, method: MethodDefinition<Request, Response>, request: Request): Promise<Response> {
+    const { tenant, scopes } = call.caller;
+    const assertion = await this.signer.sign({ tenant, scopes, method: access });
+    try {
+      return await this.#send(call, method, request, { [ASSERTION_KEY]: assertion });
+    } catch (error) {
+      // The caller is known; it is this gateway's key that the indexer does not know.
+      if (error instanceof AppError && error.code === "unauthenticated") throw new AppError("internal", "internal error", { cause: error });
+      throw error;
+    }
+  }
+
+  #send<Request, Response>({ requestId, deadlineMs, signal }: Call, method: MethodDefinition<Request, Response>, request: Request, metadata: Record<string, string>): Promise<Response> {
+    return unary(this.#channel, method, request, { peer: PEER, deadlineMs, signal, metadata: { ...metadata, [REQUEST_ID_KEY]: requestId } });
+  }
+}

@@ -1,0 +1,58 @@
+import {
+  parseAdd,
+  parseDelete,
+  parseGet,
+  parseList,
+  parseSearch,
+  type AddRequest,
+  type AddResponse,
+  type DeleteRequest,
+  type DeleteResponse,
+  type GetRequest,
+  type ListRequest,
+  type ListResponse,
+  type Memory,
+  type SearchAnswer,
+  type SearchRequest,
+} from "@memseal/contracts";
+import type { SecretBytes } from "@memseal/crypto";
+import { addMemories, type AddParts } from "./add-memories.js";
+import { answerQuery, type QueryParts } from "./answer-query.js";
+import { requireOwnUser } from "./authenticate.js";
+import type { TenantCall } from "./call.js";
+import type { IndexerClient } from "./indexer-client.js";
+
+export interface MemoriesParts extends AddParts, QueryParts {
+  indexer: IndexerClient;
+  tenantSecret: SecretBytes;
+}
+
+/** The public calls, once for both transports: parse, check whose it is, act. */
+export class Memories {
+  constructor(private readonly parts: MemoriesParts) {}
+
+  // async: what a parser throws is a rejection, as every other failure.
+  async add(call: TenantCall, request: AddRequest): Promise<AddResponse> {
+    const add = parseAdd(request);
+    requireOwnUser(call.caller, this.parts.tenantSecret, add.userId);
+    return addMemories(this.parts, call, add);
+  }
+
+  async search(call: TenantCall, request: SearchRequest): Promise<SearchAnswer> {
+    const query = parseSearch(request);
+    requireOwnUser(call.caller, this.parts.tenantSecret, query.userId);
+    return answerQuery(this.parts, call, query);
+  }
+
+  async get(call: TenantCall, request: GetRequest): Promise<Memory> {
+    return this.parts.indexer.get(call, parseGet(request));
+  }
+
+  async list(call: TenantCall, request: ListRequest): Promise<ListResponse> {
+    return this.parts.indexer.list(call, parseList(request));
+  }
+
+  async delete(call: TenantCall, request: DeleteRequest): Promise<DeleteResponse> {
+    return this.parts.indexer.delete(call, parseDelete(request));
+  }
+}

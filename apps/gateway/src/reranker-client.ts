@@ -1,0 +1,69 @@
+import type { Client, MethodDefinition } from "@grpc/grpc-js";
+import { LIMITS } from "@memseal/contracts";
+import {
+  EmbedderService,
+  RerankerService,
+  type EmbedDocumentsRequest,
+  type EmbedDocumentsResponse,
+  type EmbedQueryResponse,
+} from "@memseal/contracts/reranker";
+import { AppError, InvalidArgumentError, UnavailableError } from "@memseal/errors";
+import { connect, REQUEST_ID_KEY, unary } from "@memseal/transport";
+import type { Call } from "./call.js";
+
+/** The two services that run models. They see texts; no ids, no tenants. */
+export class RerankerClient {
+  readonly #embedder: Client;
+  readonly #reranker: Client;
+
+  constructor({ embedderAddress, rerankerAddress }: { embedderAddress: string; rerankerAddress: string }) {
+    this.#embedder = connect(embedderAddress);
+    this.#reranker = connect(rerankerAddress);
+  }
+
+  embedQuery(call: Call, text: string): Promise<EmbedQueryResponse> {
+    return send(call, "embedder", this.#embedder, EmbedderService.embedQuery, { text });
+  }
+
+  /**
+   * Windows of each document, in its order.
+   * @throws UnavailableError without an embedder; InvalidArgumentError when they make more chunks than fit in a call
+   */
+  async embedDocuments(call: Call, request: EmbedDocumentsRequest): Promise<EmbedDocumentsResponse> {
+    try {
+      return await send(call, "embedder", this.#embedder, EmbedderService.embedDocuments, request);
+    } catch (error) {
+      if (!(error instanceof AppError)) throw error;
+      switch (error.code) {
+        case "invalid_argument":
+          throw tooManyChunks();
+        case "internal":
+        case "unavailable":
+          throw new UnavailableError("the embedder cannot be reached and nothing was stored; try again, or send a vector with each memory", { cause: error });
+        default:
+          throw error;
+      }
+    }
+  }
+
+  /** One finite logit a passage, in their order. */
+  async rerank(call: Call, query: string, passages: string[]): Promise<number[]> {
+    const { logits } = await send(call, "reranker", this.#reranker, RerankerService.rerank, { query, passages });
+    if (logits.length !== passages.length || !logits.every(Number.isFinite)) throw new AppError("internal", "the reranker did not score every passage");
+    return logits;
+  }
+
+  close(): void {
+    this.#embedder.close();
+    this.#reranker.close();
+  }
+}
+
+/** A call whose texts make more chunks than one call may add. */
+export function tooManyChunks(): InvalidArgumentError {
+  return new InvalidArgumentError("memories", `make more than ${LIMITS.chunksPerCall} chunks: split them over several calls`);
+}
+
+function send<Request, Response>({ requestId, deadlineMs, signal }: Call, peer: string, channel: Client, method: MethodDefinition<Request, Response>, request: Request): Promise<Response> {
+  return unary(channel, method, request, { peer, deadlineMs, signal, metadata: { [REQUEST_ID_KEY]: requestId } });
+}

@@ -1,0 +1,59 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Metadata } from "@grpc/grpc-js";
+import { ASSERTION_KEY, AssertionSigner, AssertionVerifier, generateAssertionKeys, type MethodClass } from "@memseal/auth";
+import { parseUserHash } from "@memseal/crypto";
+import type { ExecutionContext } from "@nestjs/common";
+import { Access, TenantGuard, tenantOf } from "./tenant.guard.js";
+
+class Handlers {
+  @Access("read") read(): void { /* only its declaration matters */ }
+  @Access("write") write(): void { /* only its declaration matters */ }
+  @Access("no tenant") resolveKey(): void { /* only its declaration matters */ }
+  undeclared(): void { /* only its declaration matters */ }
+}
+
+const dir = mkdtempSync(join(tmpdir(), "memseal-guard-"));
+const keys = generateAssertionKeys();
+writeFileSync(join(dir, "key"), keys.privateKey);
+writeFileSync(join(dir, "pub"), keys.publicKey);
+const signer = AssertionSigner.load(join(dir, "key"));
+const guard = new TenantGuard(AssertionVerifier.load([join(dir, "pub")]));
+const tenant = parseUserHash("ab".repeat(32));
+afterAll(() => { rmSync(dir, { recursive: true }); });
+
+const call = (handler: keyof Handlers, metadata: Metadata) =>
+  guard.canActivate({ getHandler: () => Handlers.prototype[handler], switchToRpc: () => ({ getContext: () => metadata }) } as unknown as ExecutionContext);
+
+async function assertion(method: MethodClass, scopes: string[] = [method]): Promise<Metadata> {
+  const metadata = new Metadata();
+  metadata.set(ASSERTION_KEY, await signer.sign({ tenant, scopes, method }));
+  return metadata;
+}
+
+describe("TenantGuard", () => {
+  it("gives a handler the tenant it verified, and no other", async () => {
+    const metadata = await assertion("read");
+    expect(() => tenantOf(metadata)).toThrow("API key");
+    expect(await call("read", metadata)).toBe(true);
+    expect(tenantOf(metadata)).toBe(tenant);
+    expect(() => tenantOf(undefined)).toThrow("API key");
+  });
+
+  it("refuses a call without an assertion, of another class, or without the scope", async () => {
+    await expect(call("read", new Metadata())).rejects.toMatchObject({ code: "unauthenticated" });
+    await expect(call("write", await assertion("read"))).rejects.toMatchObject({ code: "unauthenticated" });
+    await expect(call("read", await assertion("read", ["write"]))).rejects.toMatchObject({ code: "permission_denied" });
+  });
+
+  it("refuses a handler that declares nothing", async () => {
+    await expect(call("undeclared", await assertion("read"))).rejects.toMatchObject({ code: "permission_denied" });
+  });
+
+  it("lets a call that declares no tenant through, without one", async () => {
+    const metadata = new Metadata();
+    expect(await call("resolveKey", metadata)).toBe(true);
+    expect(() => tenantOf(metadata)).toThrow();
+  });
+});

@@ -1,0 +1,55 @@
+// `npm run test:guards [name]`: applies each sabotage to a copy of the workspace and fails unless the test that
+// guards the promise turns red. A suite that merely does not run is not red.
+import { spawnSync } from "node:child_process";
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { SABOTAGES } from "./sabotages.mjs";
+
+const root = new URL("../..", import.meta.url).pathname;
+const wanted = process.argv[2];
+const copy = mkdtempSync(join(tmpdir(), "memseal-guards-"));
+
+/** The workspace's sources, with third-party modules linked and its own packages linked to the copy. */
+function makeCopy() {
+  for (const file of ["package.json", "jest.config.mjs", "jest.environment.mjs", "jest.run.mjs", "tsconfig.base.json"]) cpSync(join(root, file), join(copy, file));
+  cpSync(join(root, "libs"), join(copy, "libs"), { recursive: true, filter: (path) => !/\/(dist|node_modules|models)(\/|$)/.test(path.slice(root.length)) });
+  mkdirSync(join(copy, "node_modules/@memseal"), { recursive: true });
+  for (const name of readdirSync(join(root, "node_modules"))) {
+    if (name !== "@memseal") symlinkSync(join(root, "node_modules", name), join(copy, "node_modules", name));
+  }
+  for (const name of readdirSync(join(copy, "libs"))) symlinkSync(join(copy, "libs", name), join(copy, "node_modules/@memseal", name));
+}
+
+/** Titles of the tests that failed in one spec of the copy. */
+function failedTests({ kind, project, spec }) {
+  spawnSync(process.execPath, ["jest.run.mjs", kind, project, `--testPathPatterns=${spec.replaceAll(".", "\\.")}\\.(integration-)?spec`], { cwd: copy, stdio: "ignore" });
+  const run = JSON.parse(readFileSync(join(copy, ".test-results", project, `${kind}.json`), "utf8"));
+  return run.testResults.flatMap(({ assertionResults }) => assertionResults).filter(({ status }) => status === "failed").map(({ fullName }) => fullName);
+}
+
+let held = 0;
+let open = 0;
+try {
+  makeCopy();
+  for (const { name, file, find, replace, test } of SABOTAGES) {
+    if (wanted !== undefined && wanted !== name) continue;
+    const path = join(copy, file);
+    const source = readFileSync(path, "utf8");
+    const places = source.split(find).length - 1;
+    let verdict = `${places} places to sabotage instead of 1`;
+    if (places === 1) {
+      writeFileSync(path, source.replace(find, () => replace));
+      const failed = failedTests(test);
+      writeFileSync(path, source);
+      verdict = failed.some((title) => title.includes(test.turnsRed)) ? undefined : `no failure of "${test.turnsRed}" (failed: ${failed.length})`;
+    }
+    if (verdict === undefined) held++;
+    else open++;
+    console.log(`${verdict === undefined ? "held " : "OPEN "} ${name}${verdict === undefined ? "" : `: ${verdict}`}`);
+  }
+} finally {
+  rmSync(copy, { recursive: true, force: true });
+}
+console.log(`guards: ${held} held, ${open} open`);
+process.exitCode = open === 0 && held > 0 ? 0 : 1;

@@ -1,0 +1,118 @@
+/**
+ * Each entry breaks one promise in one place. `test` must hold a test whose title contains `turnsRed` and that
+ * fails once `replace` stands where `find` stood.
+ */
+export const SABOTAGES = [
+  {
+    name: "policy dropped",
+    file: "libs/storage/src/migrations/0001-first-light.ts",
+    find: "await runner.query(`ALTER TABLE memseal.${table} ENABLE ROW LEVEL SECURITY`);",
+    replace: "",
+    test: { kind: "integration", project: "libs/storage", spec: "rls", turnsRed: "forgets its WHERE no foreign row" },
+  },
+  {
+    name: "policy that lets everyone through",
+    file: "libs/storage/src/migrations/0001-first-light.ts",
+    find: "USING (${IS_TENANT}) WITH CHECK (${IS_TENANT})`);",
+    replace: "USING (true) WITH CHECK (true)`);",
+    test: { kind: "integration", project: "libs/storage", spec: "rls", turnsRed: "forgets its WHERE no foreign row" },
+  },
+  {
+    name: "policy that takes an unset tenant for any",
+    file: "libs/storage/src/migrations/0001-first-light.ts",
+    find: "user_hash = decode(nullif(current_setting('app.user_hash', true), ''), 'hex')",
+    replace: "coalesce(user_hash = decode(nullif(current_setting('app.user_hash', true), ''), 'hex'), true)",
+    test: { kind: "integration", project: "libs/storage", spec: "rls", turnsRed: "when no tenant is set" },
+  },
+  {
+    name: "FORCE dropped",
+    file: "libs/storage/src/migrations/0001-first-light.ts",
+    find: "await runner.query(`ALTER TABLE memseal.${table} FORCE ROW LEVEL SECURITY`);",
+    replace: "",
+    test: { kind: "integration", project: "libs/storage", spec: "rls", turnsRed: "binds the owner of the tables too" },
+  },
+  {
+    name: "session SET",
+    file: "libs/storage/src/tenant-transaction.ts",
+    find: "SET LOCAL app.user_hash",
+    replace: "SET app.user_hash",
+    test: { kind: "integration", project: "libs/storage", spec: "rls", turnsRed: "forgets the tenant with the transaction" },
+  },
+  {
+    name: "swallowed failure committed",
+    file: "libs/storage/src/tenant-transaction.ts",
+    find: 'if (commit.command !== "COMMIT")',
+    replace: "if (false)",
+    test: { kind: "integration", project: "libs/storage", spec: "rls", turnsRed: "a swallowed failure is no commit" },
+  },
+  {
+    name: "superuser accepted at start",
+    file: "libs/storage/src/start-checks.ts",
+    find: "role === undefined || role.rolsuper || role.rolbypassrls",
+    replace: "role === undefined",
+    test: { kind: "integration", project: "libs/storage", spec: "rls", turnsRed: "refuse a superuser" },
+  },
+  {
+    name: "owner accepted at start",
+    file: "libs/storage/src/start-checks.ts",
+    find: "if (owned) throw",
+    replace: "if (false) throw",
+    test: { kind: "integration", project: "libs/storage", spec: "rls", turnsRed: "refuse the owner of the tables" },
+  },
+  {
+    name: "row id left out of the AAD",
+    file: "libs/crypto/src/envelope.ts",
+    find: "aad.set(rowId, HEADER_BYTES + 34);",
+    replace: "aad.fill(0, HEADER_BYTES + 34, HEADER_BYTES + 50);",
+    test: { kind: "unit", project: "libs/crypto", spec: "seal", turnsRed: "refuses a blob moved to another row" },
+  },
+  {
+    name: "tenant left out of the AAD",
+    file: "libs/crypto/src/envelope.ts",
+    find: 'aad.write(tenant, HEADER_BYTES + 2, 32, "hex");',
+    replace: "aad.fill(0, HEADER_BYTES + 2, HEADER_BYTES + 34);",
+    test: { kind: "unit", project: "libs/crypto", spec: "seal", turnsRed: "refuses a blob moved to another tenant" },
+  },
+  {
+    name: "short tags accepted",
+    file: "libs/crypto/src/aead.ts",
+    find: "createDecipheriv(CIPHER, key, nonce, OPTIONS)",
+    replace: "createDecipheriv(CIPHER, key, nonce)",
+    test: { kind: "unit", project: "libs/crypto", spec: "known-answers", turnsRed: "refuses a tag cut to" },
+  },
+  {
+    name: "wrapped key of any tenant accepted",
+    file: "libs/keys/src/file-provider.ts",
+    find: 'Buffer.from(tenant, "hex"), tail]',
+    replace: "tail]",
+    test: { kind: "unit", project: "libs/keys", spec: "keys", turnsRed: "moved to another tenant" },
+  },
+  {
+    name: "equal secrets accepted",
+    file: "libs/keys/src/secret-files.ts",
+    find: "if (twin !== undefined) throw",
+    replace: "if (false) throw",
+    test: { kind: "unit", project: "libs/keys", spec: "keys", turnsRed: "refuse to start when two are equal" },
+  },
+  {
+    name: "assertion of any method class accepted",
+    file: "libs/auth/src/tenant-assertion.ts",
+    find: "claims.method !== method || ",
+    replace: "",
+    test: { kind: "unit", project: "libs/auth", spec: "auth", turnsRed: "is refused for another method class" },
+  },
+  {
+    name: "handler without access let through",
+    file: "libs/transport/src/tenant.guard.ts",
+    find: 'if (access === undefined) throw new PermissionDeniedError("this call declares no access");',
+    replace: "if (access === undefined) return true;",
+    test: { kind: "unit", project: "libs/transport", spec: "tenant.guard", turnsRed: "refuses a handler that declares nothing" },
+  },
+  {
+    name: "driver message in the log",
+    file: "libs/telemetry/src/logger.ts",
+    find: "...(error instanceof AppError ? { message: error.message } : {}),",
+    replace: "message: error.message,",
+    test: { kind: "unit", project: "libs/telemetry", spec: "logger", turnsRed: "out of the log" },
+  },
+];
