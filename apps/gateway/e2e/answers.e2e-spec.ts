@@ -142,7 +142,7 @@ const searchMessage = (json: Json, filters: unknown) => (): Ask => ({
 });
 
 const CASES: Case[] = [
-  { title: "bytes that are no request", ask: () => ({ method: "search", key: ada, json: `{"query": "${CANARY}`, message: Buffer.from([0x0a, 0x7f, 0x41]) }), code: "invalid_argument", field: { http: "body", grpc: "request" } },
+  { title: "bytes that are no request", ask: () => ({ method: "search", key: ada, json: `{"query": "${CANARY}`, message: Buffer.from([0x0a, 0x7f, 0x41]) }), code: "invalid_argument", field: "request" },
   { title: "an empty text", ask: add({ text: "" }), code: "invalid_argument", field: "memories[0].text" },
   { title: "a text that is too long", ask: add({ text: "😀".repeat(LIMITS.textCharacters + 1) }), code: "invalid_argument", field: "memories[0].text" },
   { title: "NUL in a text", ask: add({ text: `${CANARY}\0` }), code: "invalid_argument", field: "memories[0].text" },
@@ -188,7 +188,7 @@ const CASES: Case[] = [
   { title: "an unknown field", ask: () => ({ method: "list", key: ada, json: { colour: "red" } }), code: "invalid_argument", field: "colour", only: "http" },
   { title: "an unknown field in a memory", ask: add({ colour: "red" }), code: "invalid_argument", field: "memories[0].colour", only: "http" },
   { title: "a value of the wrong type", ask: add({ text: 7 }), code: "invalid_argument", field: "memories[0].text", only: "http" },
-  { title: "a member named __proto__", ask: () => ({ method: "add", key: ada, json: '{"memories":[{"text":"a","metadata":{"__proto__":{"admin":true}}}]}' }), code: "invalid_argument", field: "body", only: "http" },
+  { title: "a member named __proto__", ask: () => ({ method: "add", key: ada, json: '{"memories":[{"text":"a","metadata":{"__proto__":{"admin":true}}}]}' }), code: "invalid_argument", field: "request", only: "http" },
   { title: "a timeout that is no number", ask: () => ({ method: "list", key: ada, headers: { "request-timeout-ms": "soon" } }), code: "invalid_argument", field: "request-timeout-ms" },
   { title: "no credential", ask: () => ({ method: "list" }), code: "unauthenticated" },
   { title: "a credential that is no key", ask: () => ({ method: "list", key: "msk_nonsense" }), code: "unauthenticated" },

@@ -59,8 +59,8 @@ export function prepareHttpServer(adapter: FastifyAdapter, metrics: GatewayMetri
   server.addHook("preParsing", async (request, _reply, body) => {
     const bytes = Number(request.headers["content-length"] ?? 0);
     if (bytes <= MAX_MESSAGE_BYTES || bytes > DISCARD_BYTES) return body;
-    // A client that is still sending sees its connection break before it reads the answer.
-    await finished(body.resume());
+    // A client that is still sending would see its connection break before it reads the answer. One that leaves needs none.
+    await finished(body.resume()).catch(() => undefined);
     throw new errorCodes.FST_ERR_CTP_BODY_TOO_LARGE();
   });
   server.addHook("onResponse", (request, reply, done) => {

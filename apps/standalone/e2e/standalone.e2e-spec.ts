@@ -82,7 +82,7 @@ describe("npm start", () => {
     expect((await post("/v1/memories", { memories: [{ text: "She is allergic to walnuts." }] })).status).toBe(201);
     const answered = await post("/v1/memories/search", { query: "Which food must she avoid?" });
     expect(answered.body).toMatchObject({ dense: true, reranked: true });
-    expect(answered.body.results[0]!.memory.text).toBe("She is allergic to walnuts.");
+    expect(answered.body.results[0].memory.text).toBe("She is allergic to walnuts.");
     const below = descendants(first.pid);
     expect(below.length).toBeGreaterThan(3);
     await first.kill("SIGINT");
@@ -91,7 +91,7 @@ describe("npm start", () => {
 
     const second = await start();
     expect(banner(second)).not.toContain("BACK THIS UP");
-    expect((await post("/v1/memories/search", { query: "walnuts" })).body.results[0]!.memory.text).toBe("She is allergic to walnuts.");
+    expect((await post("/v1/memories/search", { query: "walnuts" })).body.results[0].memory.text).toBe("She is allergic to walnuts.");
     await second.kill("SIGTERM");
   });
 
@@ -101,7 +101,7 @@ describe("npm start", () => {
     const text = "zebrafinch-memory";
     const { lines } = await runToExit(CLI, env, ["keys", "create", "--user", user]);
     expect((await post("/v1/memories", { memories: [{ text }] }, lines[0])).status).toBe(201);
-    expect((await post("/v1/memories/search", { query: "zebrafinch" }, lines[0])).body.results[0]!.memory.text).toBe(text);
+    expect((await post("/v1/memories/search", { query: "zebrafinch" }, lines[0])).body.results[0].memory.text).toBe(text);
     await running.kill("SIGTERM");
     for (const shown of running.lines) expect(shown).not.toMatch(/zebrafinch/);
     let files = 0;
@@ -123,7 +123,7 @@ describe("npm start", () => {
     const reranker = children.find((pid) => readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("reranker"))!;
     process.kill(reranker, "SIGKILL");
     const { body } = await post("/v1/memories/search", { query: "bicycle" });
-    expect(body.results[0]!.memory.text).toBe("The bicycle is in the cellar.");
+    expect(body.results[0].memory.text).toBe("The bicycle is in the cellar.");
     let again = body;
     for (let tries = 0; tries < 150 && !(again.dense && again.reranked); tries++) {
       await delay(200);
@@ -142,7 +142,7 @@ describe("npm start", () => {
     await killed.kill("SIGKILL");
     await expectAllGone(below);
     const next = await start();
-    expect((await post("/v1/memories/search", { query: "piano" })).body.results[0]!.memory.text).toBe("Piano lessons are on Mondays.");
+    expect((await post("/v1/memories/search", { query: "piano" })).body.results[0].memory.text).toBe("Piano lessons are on Mondays.");
     await next.kill("SIGTERM");
   });
 

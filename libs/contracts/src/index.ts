@@ -20,6 +20,7 @@ export { toFilterMessage } from "./to-message.js";
 export { decodeVector, encodeVector } from "./vector.js";
 
 export {
+  MemoryServiceControllerMethods,
   MemoryServiceService,
   MEMSEAL_V1_PACKAGE_NAME as MEMORY_PACKAGE,
   type AddedMemory,

@@ -39,7 +39,7 @@ describe("known answers", () => {
   });
 
   it.each([4, 8, 12, 13, 14, 15])("refuses a tag cut to %i bytes, which Node would take", (length) => {
-    const vector = GCM[3]!;
+    const vector = GCM[3];
     const key = createSecretKey(hex(vector.key));
     expect(() => decrypt(key, hex(vector.nonce), hex(vector.aad), hex(vector.ciphertext), hex(vector.tag).subarray(0, length))).toThrow(OpenError);
   });

@@ -23,6 +23,7 @@ describe("an HTTP problem", () => {
 
   it.each([
     [400, 400, "invalid_argument"],
+    [414, 400, "invalid_argument"],
     [404, 404, "not_found"],
     [413, 413, "resource_exhausted"],
     [415, 415, "invalid_argument"],

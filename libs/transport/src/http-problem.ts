@@ -23,15 +23,14 @@ export interface HttpFault {
 export function httpFaultOf(thrown: unknown): HttpFault {
   switch (thrown instanceof AppError ? undefined : statusIn(thrown)) {
     case 404:
-    case 405:
-    case 414:
       return fault(new NotFoundError("route"));
     case 413:
       return { error: new AppError("resource_exhausted", `the body must have at most ${MAX_MESSAGE_BYTES} bytes`), status: 413, title: "Content too large" };
     case 415:
       return { error: new InvalidArgumentError("content-type", "must be application/json"), status: 415, title: "Unsupported media type" };
     case 400:
-      return fault(new InvalidArgumentError("body", "must be one JSON value in UTF-8, as long as content-length says and without the name __proto__"));
+    case 414:
+      return fault(new InvalidArgumentError("request", "is not well-formed: check the path's encoding and length, and that the body is one JSON value without the name __proto__"));
     default:
       return fault(toAppError(thrown));
   }

@@ -9,7 +9,7 @@ describe("npm run demo", () => {
     expect(output).toMatch(/OK: (17|18|19|20) of 20 answers in the first three \(17 required\), 0 foreign turns seen/);
     expect(code).toBe(0);
     expect(output).toMatch(/text_cipher\s+4d310101/);
-    const home = /Starting Memseal in (\S+)/.exec(output)![1]!.split("/").at(-1);
+    const home = /Starting Memseal in (\S+)/.exec(output)![1].split("/").at(-1);
     expect(readdirSync(tmpdir())).not.toContain(home);
   });
 });

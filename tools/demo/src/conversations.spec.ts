@@ -19,7 +19,7 @@ describe("the demo's conversations", () => {
     for (const [i, one] of trigrams.entries()) {
       for (const [j, other] of trigrams.slice(0, i).entries()) {
         const shared = [...one].filter((trigram) => other.has(trigram)).length;
-        if (2 * shared > Math.min(one.size, other.size)) throw new Error(`${turns[i]!.id} and ${turns[j]!.id} share ${shared} trigrams`);
+        if (2 * shared > Math.min(one.size, other.size)) throw new Error(`${turns[i].id} and ${turns[j].id} share ${shared} trigrams`);
       }
     }
   });
