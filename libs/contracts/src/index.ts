@@ -1,6 +1,5 @@
 export { addFromJson, listFromQuery, searchFromJson } from "./from-json.js";
 export { LIMITS } from "./limits.js";
-export { type Json, type Metadata } from "./metadata.js";
 export { codePointLength } from "./text.js";
 export { toTimestamp, fromTimestamp } from "./timestamp.js";
 export {
@@ -11,7 +10,6 @@ export {
   parseSearch,
   type AddMemories,
   type ListQuery,
-  type MemoryRef,
   type NewMemory,
   type SearchQuery,
 } from "./to-domain.js";
@@ -23,7 +21,6 @@ export {
   MemoryServiceControllerMethods,
   MemoryServiceService,
   MEMSEAL_V1_PACKAGE_NAME as MEMORY_PACKAGE,
-  type AddedMemory,
   type AddRequest,
   type AddResponse,
   type DeleteRequest,
