@@ -57,7 +57,7 @@ export default tseslint.config(
     rules: {
       "no-restricted-imports": [
         "error",
-        { patterns: [{ regex: "^\\.\\.?/(?!.*fixtures).*src|^\\.\\./src", message: "e2e tests speak to a running process; they import no app code" }] },
+        { patterns: [{ regex: "^\\.{1,2}/(.*/)?src(/|$)", message: "e2e tests speak to a running process; they import no app code" }] },
       ],
     },
   },

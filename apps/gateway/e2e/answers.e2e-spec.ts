@@ -95,6 +95,21 @@ describe.each(TRANSPORTS)("over %s", (transport) => {
     expect(Array.from(text).slice(passage.start, passage.end).join("")).toBe(passage.text);
   });
 
+  it("a fact in the last sentence of a 5,000-word memory is found among other memories", async () => {
+    const user = await stack.createKey(`last-sentence-${transport}`);
+    const words = "harbour ledger morning kettle walked answered quietly the of and they window garden letter train station was bread with rain".split(" ");
+    const prose = Array.from({ length: 4_990 }, (_word, i) => `${words[(i * i + 7 * i) % words.length]}${i % 12 === 11 ? "." : ""}`).join(" ");
+    const text = `${prose}. The spare key to the cabin hangs behind the blue barometer.`;
+    expect(text.split(" ").length).toBeGreaterThan(4_999);
+    const others = words.map((word, i) => ({ text: `Note ${i}: the ${word} was discussed, and a key point was the ${words[(i + 5) % words.length]}.` }));
+    const added = await ask({ method: "add", key: user, json: { memories: [{ text }, ...others] } });
+    expect(added.code).toBe("ok");
+    const { body } = await ask({ method: "search", key: user, json: { query: "Where can I find the cabin's extra key?", top_k: 3 } });
+    const [best] = body["results"] as { memory: { id: string }; passage: { text: string } }[];
+    expect(best.memory.id).toBe(idsOf(added.body)[0]);
+    expect(best.passage.text).toMatch(/behind the blue barometer\.$/);
+  });
+
   it("a caller's own vectors need no embedder and are searched by", async () => {
     const { body } = await ask({ method: "search", key: bob, json: { query: "zzz", vector: [1, 2, 2], explain: true } });
     expect(body).toMatchObject({ dense: true, results: [{ memory: { id: bobsId }, scores: { similarity: expect.closeTo(1) as number, similarity_rank: 1 } }] });

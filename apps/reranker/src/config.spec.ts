@@ -4,14 +4,13 @@ import { parseServices, rerankerConfig } from "./config.js";
 
 describe("config", () => {
   it("needs nothing to be set", () => {
-    expect(parseConfig(rerankerConfig, {})).toMatchObject({ MEMSEAL_RERANKER_ADDRESS: "127.0.0.1:7483", MEMSEAL_DEVICE: "auto", MEMSEAL_TRACK: "stable" });
+    expect(parseConfig(rerankerConfig, {})).toMatchObject({ MEMSEAL_RERANKER_ADDRESS: "127.0.0.1:7483", MEMSEAL_DEVICE: "auto" });
   });
 
   it.each([
     ["MEMSEAL_DEVICE", "gpu"],
     ["MEMSEAL_RERANK_WORKERS", "0"],
     ["MEMSEAL_MODELS_DIR", "models"],
-    ["MEMSEAL_TRACK", "beta"],
   ])("refuses %s=%s", (name, value) => {
     expect(() => parseConfig(rerankerConfig, { [name]: value })).toThrow(name);
   });

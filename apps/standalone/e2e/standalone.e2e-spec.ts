@@ -20,7 +20,13 @@ beforeEach(async () => {
   home = join(parent, "home");
   const address = `127.0.0.1:${await freePort()}`;
   url = `http://${address}`;
-  env = { MEMSEAL_HOME: home, MEMSEAL_HTTP_ADDRESS: address, MEMSEAL_GRPC_ADDRESS: `127.0.0.1:${await freePort()}` };
+  env = {
+    MEMSEAL_HOME: home,
+    MEMSEAL_HTTP_ADDRESS: address,
+    MEMSEAL_GRPC_ADDRESS: `127.0.0.1:${await freePort()}`,
+    // A shared test machine is slower than the 250 ms that production allows.
+    MEMSEAL_RERANK_TIMEOUT_MS: "5000",
+  };
 });
 
 afterEach(() => { rmSync(parent, { recursive: true, force: true }); });

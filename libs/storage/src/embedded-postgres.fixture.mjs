@@ -7,7 +7,8 @@ import { EmbeddedPostgres } from "../dist/embedded-postgres.js";
 const log = new Logger("fixture", () => undefined);
 try {
   const postgres = await EmbeddedPostgres.start({ dataDir: process.argv[2], log });
-  console.log(postgres.pid);
+  // As a string: a number would be printed in colour where FORCE_COLOR says so.
+  console.log(String(postgres.pid));
 } catch (error) {
   console.error(error);
   process.exitCode = 1;

@@ -43,11 +43,10 @@ async function askMaya(user: MemsealUser, ids: ReadonlyMap<string, string>): Pro
   for (const { question, answer_turn: turn, paraphrased } of mayasQuestions) {
     const { results, reranked, rerank_skipped: skipped, dense, latency_ms: ms } = await user.search(question, { topK: TOP_K });
     const answer = results.find(({ memory }) => memory.id === ids.get(turn));
-    const final = reranked ? answer?.rank : undefined;
-    if (final !== undefined && final <= 3) inFirstThree++;
+    if (answer !== undefined && answer.rank <= 3) inFirstThree++;
     const note = reranked && dense ? "" : ` dense ${dense}, skipped: ${skipped}`;
     print([
-      rank(answer?.scores.bm25_rank, 5), rank(reranked ? answer?.original_rank : answer?.rank, 7), rank(final, 10), note.padEnd(9), "|",
+      rank(answer?.scores.bm25_rank, 5), rank(reranked ? answer?.original_rank : answer?.rank, 7), rank(reranked ? answer?.rank : undefined, 10), note.padEnd(9), "|",
       time(ms.embed), time(ms.search), ` ${time(ms.rerank)}`, ` ${time(ms.total)}`, "|", `${paraphrased ? "~" : " "} ${question}`,
     ].join(""));
   }
