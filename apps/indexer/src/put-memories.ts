@@ -1,6 +1,6 @@
 import type { AddedMemory, PutCommand } from "@memseal/contracts/indexer";
 import { toTimestamp } from "@memseal/contracts/indexer";
-import type { UserHash } from "@memseal/crypto";
+import type { Keyring, UserHash } from "@memseal/crypto";
 import { AppError, InvalidArgumentError } from "@memseal/errors";
 import type { EmbeddingGeneration, MemoryStore, NewSealedMemory, TenantDatabase, WriteTurn } from "@memseal/storage";
 import { v7 as uuidV7 } from "uuid";
@@ -42,20 +42,25 @@ export class PutMemories {
   }
 
   /** Keys and embedding generation of the tenant; its first write makes both. */
-  async #prepare(tenant: UserHash, command: PutCommand): Promise<{ keyring: Awaited<ReturnType<TenantKeys["create"]>>; embedding: EmbeddingGeneration }> {
-    const found = await this.database.withTenant(tenant, (tx) => this.store.readActiveGeneration(tx));
-    if (found === undefined) {
-      const first = { generation: FIRST_GENERATION, model: command.model, dimension: command.dimension, chunker: CHUNKER };
+  async #prepare(tenant: UserHash, { model, dimension }: PutCommand): Promise<{ keyring: Keyring; embedding: EmbeddingGeneration }> {
+    const first = { generation: FIRST_GENERATION, model, dimension, chunker: CHUNKER };
+    // Where another first write was faster, its generation is the tenant's.
+    let embedding = await this.#activeGeneration(tenant);
+    if (embedding === undefined) {
       await this.keys.create(tenant, first);
-      return this.#prepare(tenant, command);
-    }
-    // Vectors of two models have no common meaning. A caller's own vectors ("") are the caller's business.
-    if (command.model !== "" && found.model !== "" && command.model !== found.model) {
-      throw new AppError("failed_precondition", `this tenant's memories are embedded with ${found.model}, the embedder now runs ${command.model}`);
+      embedding = await this.#activeGeneration(tenant);
     }
     const keyring = await this.keys.find(tenant);
-    if (keyring === undefined) throw new AppError("failed_precondition", "this tenant has no active key");
-    return { keyring, embedding: found };
+    if (embedding === undefined || keyring === undefined) throw new AppError("failed_precondition", "this tenant has no active key and embedding generation");
+    // Vectors of two models have no common meaning. A caller's own vectors ("") are the caller's business.
+    if (model !== "" && embedding.model !== "" && model !== embedding.model) {
+      throw new AppError("failed_precondition", `this tenant's memories are embedded with ${embedding.model}, the embedder now runs ${model}`);
+    }
+    return { keyring, embedding };
+  }
+
+  #activeGeneration(tenant: UserHash): Promise<EmbeddingGeneration | undefined> {
+    return this.database.withTenant(tenant, (tx) => this.store.readActiveGeneration(tx));
   }
 }
 

@@ -38,8 +38,8 @@ export class TenantKeys {
     return keyring;
   }
 
-  /** Makes the tenant with its first key, unless another writer was faster; its keyring either way. */
-  async create(tenant: UserHash, embedding: EmbeddingGeneration): Promise<Keyring> {
+  /** Makes the tenant with its first key and embedding generation, unless another writer was faster. */
+  async create(tenant: UserHash, embedding: EmbeddingGeneration): Promise<void> {
     const key = TenantKey.generate();
     const version = 1;
     const wrapped = await this.root.wrap(key.revealForWrapping(), { tenant, version, purpose: "seal" });
@@ -49,8 +49,5 @@ export class TenantKeys {
       { purpose: "seal", version, kid: key.kid, commitment: key.commitment, provider, rootKeyId, wrapped, status: "active" },
       embedding,
     ));
-    const keyring = await this.find(tenant);
-    if (keyring === undefined) throw new OpenError();
-    return keyring;
   }
 }

@@ -45,34 +45,38 @@ export class TenantDatabase {
    */
   async withTenant<T>(tenant: UserHash, work: (tx: TenantTransaction) => Promise<T>, { snapshot = false }: TransactionOptions = {}): Promise<T> {
     const begin = beginAs(tenant, snapshot ? " ISOLATION LEVEL REPEATABLE READ, READ ONLY" : "");
-    const client = await this.#connect();
-    const tx = new TenantTransaction(client, tenant, Buffer.from(tenant, "hex"));
-    let broken = false;
-    try {
-      await run(client, begin);
-      const result = await work(tx);
-      tx.end();
-      const commit = await run(client, "COMMIT");
-      // After a failed statement that `work` swallowed, PostgreSQL answers COMMIT with ROLLBACK and no error.
-      if (commit.command !== "COMMIT") throw new Error("a statement of this transaction failed: nothing was committed");
-      return result;
-    } catch (error) {
-      tx.end();
-      broken = await client.query("ROLLBACK").then(() => false, () => true);
-      throw error;
-    } finally {
-      client.release(broken);
-    }
+    return this.#onConnection(async (client) => {
+      const tx = new TenantTransaction(client, tenant, Buffer.from(tenant, "hex"));
+      try {
+        await run(client, begin);
+        const result = await work(tx);
+        tx.end();
+        const commit = await run(client, "COMMIT");
+        // After a failed statement that `work` swallowed, PostgreSQL answers COMMIT with ROLLBACK and no error.
+        if (commit.command !== "COMMIT") throw new Error("a statement of this transaction failed: nothing was committed");
+        return result;
+      } finally {
+        tx.end();
+      }
+    });
   }
 
   /** One statement without parameters in a tenant's transaction, all in one round trip. */
   async queryAsTenant<Row extends pg.QueryResultRow>(tenant: UserHash, sql: string): Promise<Row[]> {
     const text = `${beginAs(tenant)}; ${sql}; COMMIT`;
+    return this.#onConnection(async (client) => {
+      // One result a statement: BEGIN, SET, the query, COMMIT.
+      const results = await run(client, text) as unknown as pg.QueryResult<Row>[];
+      return results[2]?.rows ?? [];
+    });
+  }
+
+  /** A connection for one transaction. After a failure it goes back rolled back, or not at all. */
+  async #onConnection<T>(work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
     const client = await this.#connect();
     let broken = false;
     try {
-      const results = await run(client, text) as unknown as pg.QueryResult<Row>[];
-      return results[2]?.rows ?? [];
+      return await work(client);
     } catch (error) {
       broken = await client.query("ROLLBACK").then(() => false, () => true);
       throw error;
