@@ -1,3 +1,5 @@
+import { fileURLToPath } from "node:url";
+
 // One configuration for every project; the kind of test is in the file's suffix.
 const SUFFIX = { unit: "spec", integration: "integration-spec", e2e: "e2e-spec" };
 
@@ -5,7 +7,7 @@ const SUFFIX = { unit: "spec", integration: "integration-spec", e2e: "e2e-spec" 
 export function jestConfig(kind, rootDir) {
   return {
     rootDir,
-    testEnvironment: new URL("./jest.environment.mjs", import.meta.url).pathname,
+    testEnvironment: fileURLToPath(new URL("./jest.environment.mjs", import.meta.url)),
     testRegex: [`\\.${SUFFIX[kind]}\\.ts$`],
     testPathIgnorePatterns: ["/node_modules/", "/dist/"],
     modulePathIgnorePatterns: ["/dist/"],

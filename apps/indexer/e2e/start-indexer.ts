@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import type { Client, MethodDefinition } from "@grpc/grpc-js";
 import { ASSERTION_KEY, AssertionSigner, generateAssertionKeys, type MethodClass } from "@memseal/auth";
 import { parseUserHash, type UserHash } from "@memseal/crypto";
@@ -8,7 +9,7 @@ import { startTestDatabase, type TestDatabase } from "@memseal/storage/testing";
 import { connect, unary } from "@memseal/transport";
 import { freePort, startProcess, type ServiceProcess } from "@memseal/transport/testing";
 
-export const INDEXER_SCRIPT = new URL("../dist/main.js", import.meta.url).pathname;
+export const INDEXER_SCRIPT = fileURLToPath(new URL("../dist/main.js", import.meta.url));
 
 /** A database and the files an indexer needs, for any number of indexer processes. */
 export interface IndexerWorld {

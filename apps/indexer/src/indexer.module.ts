@@ -14,6 +14,7 @@ import { ReadMemories } from "./read-memories.js";
 import { SearchMemories } from "./search-memories.js";
 import { TenantCache } from "./tenant-cache.js";
 import { TenantKeys } from "./tenant-keys.js";
+import { TenantWrites } from "./tenant-writes.js";
 
 const APP_CONNECTIONS = 16;
 const AUTH_CONNECTIONS = 4;
@@ -40,6 +41,7 @@ export class IndexerModule {
     await assertSafeRole(authPool);
 
     const database = new TenantDatabase(appPool);
+    const writes = new TenantWrites(database);
     const store = new MemoryStore();
     const keys = new TenantKeys(database, store, root);
     const cache = new TenantCache(database, store, keys, config.MEMSEAL_INDEX_CACHE_BYTES);
@@ -47,10 +49,10 @@ export class IndexerModule {
       module: IndexerModule,
       controllers: [IndexerGrpc],
       providers: [
-        { provide: PutMemories, useValue: new PutMemories(database, store, keys) },
+        { provide: PutMemories, useValue: new PutMemories(database, writes, store, keys) },
         { provide: SearchMemories, useValue: new SearchMemories(database, store, cache) },
         { provide: ReadMemories, useValue: new ReadMemories(database, store, keys) },
-        { provide: DeleteMemory, useValue: new DeleteMemory(database, store) },
+        { provide: DeleteMemory, useValue: new DeleteMemory(writes, store) },
         { provide: ApiKeyLookup, useValue: new ApiKeyLookup(authPool) },
         { provide: Connections, useValue: new Connections([appPool, authPool]) },
         { provide: APP_GUARD, useValue: new TenantGuard(verifier) },

@@ -2,10 +2,11 @@ import type { AddedMemory, PutCommand } from "@memseal/contracts/indexer";
 import { toTimestamp } from "@memseal/contracts/indexer";
 import type { Keyring, UserHash } from "@memseal/crypto";
 import { AppError, InvalidArgumentError } from "@memseal/errors";
-import type { EmbeddingGeneration, MemoryStore, NewSealedMemory, TenantDatabase, WriteTurn } from "@memseal/storage";
+import type { EmbeddingGeneration, MemoryStore, NewSealedMemory, TenantDatabase, TenantTransaction, WriteTurn } from "@memseal/storage";
 import { v7 as uuidV7 } from "uuid";
 import { sealMemory } from "./sealed-memory.js";
 import type { TenantKeys } from "./tenant-keys.js";
+import type { TenantWrites } from "./tenant-writes.js";
 
 /** How the embedder cuts texts; recorded with the tenant's vectors. */
 const CHUNKER = "window-32";
@@ -15,6 +16,7 @@ const FIRST_GENERATION = 1;
 export class PutMemories {
   constructor(
     private readonly database: TenantDatabase,
+    private readonly writes: TenantWrites,
     private readonly store: MemoryStore,
     private readonly keys: TenantKeys,
   ) {}
@@ -29,13 +31,13 @@ export class PutMemories {
     const sealed = command.memories.map(({ content, chunks }) =>
       sealMemory(content, chunks, { tenant, keyring }, { id: uuidV7(), generation: embedding.generation }),
     );
-    const turn = await this.database.withTenant(tenant, async (tx): Promise<WriteTurn> => {
-      const taken = await this.store.takeTurn(tx, { memories: sealed.length, bytes: bytesOf(sealed) });
-      if (taken?.generation !== embedding.generation) {
+    const turn = await this.writes.run(tenant, async (tx): Promise<WriteTurn> => {
+      const taken = await this.store.takeTurn(tx);
+      if (taken?.generation !== embedding.generation || !(await this.#claimModel(tx, command, embedding))) {
         throw new AppError("aborted", "the tenant changed while the memories were sealed; try again", { retryAfterS: 1 });
       }
-      if (command.model !== embedding.model) await this.store.nameModel(tx, { generation: embedding.generation, model: command.model });
       await this.store.insertMemories(tx, taken, sealed);
+      await this.store.addToTotals(tx, { memories: sealed.length, bytes: bytesOf(sealed) });
       return taken;
     });
     return sealed.map(({ id, rowVersion }) => ({ id, createdAt: toTimestamp(turn.at), version: rowVersion }));
@@ -50,13 +52,17 @@ export class PutMemories {
       await this.keys.create(tenant, first);
       embedding = await this.#activeGeneration(tenant);
     }
-    const keyring = await this.keys.find(tenant);
-    if (embedding === undefined || keyring === undefined) throw new AppError("failed_precondition", "this tenant has no active key and embedding generation");
+    if (embedding === undefined) throw new AppError("data_loss", "this tenant's embedding generation is missing: restore it from your backup");
     // Vectors of two models have no common meaning. A caller's own vectors ("") are the caller's business.
     if (model !== "" && embedding.model !== "" && model !== embedding.model) {
       throw new AppError("failed_precondition", `this tenant's memories are embedded with ${embedding.model}, the embedder now runs ${model}`);
     }
-    return { keyring, embedding };
+    return { keyring: await this.keys.get(tenant), embedding };
+  }
+
+  /** The first model that embeds for a tenant of callers' own vectors is its model from then on. */
+  async #claimModel(tx: TenantTransaction, { model }: PutCommand, { generation, model: known }: EmbeddingGeneration): Promise<boolean> {
+    return model === "" || model === known || this.store.nameModel(tx, { generation, model });
   }
 
   #activeGeneration(tenant: UserHash): Promise<EmbeddingGeneration | undefined> {
@@ -66,7 +72,7 @@ export class PutMemories {
 
 function assertDimension(command: PutCommand, dimension: number): void {
   if (command.dimension !== dimension) {
-    throw new InvalidArgumentError("memories[0].vector", `has ${command.dimension} values; this tenant's vectors have ${dimension}`);
+    throw new InvalidArgumentError("memories", `their vectors have ${command.dimension} values, this user's other vectors have ${dimension}: all must come from one model`);
   }
 }
 

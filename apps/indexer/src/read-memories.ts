@@ -22,17 +22,16 @@ export class ReadMemories {
   /** @throws NotFoundError for absent and foreign ids alike; DataLossError when it does not open */
   async get(tenant: UserHash, id: string): Promise<Memory> {
     const [row] = await this.database.withTenant(tenant, (tx) => this.store.readMemories(tx, [id]));
-    const keyring = row && await this.keys.find(tenant);
-    if (keyring === undefined) throw new NotFoundError("memory");
-    return openForCaller(row, tenant, keyring);
+    if (row === undefined) throw new NotFoundError("memory");
+    return openForCaller(row, tenant, await this.keys.get(tenant));
   }
 
   /** Newest first. @throws DataLossError when one does not open */
   async list(tenant: UserHash, { before, limit }: { before: string | undefined; limit: number }): Promise<MemoryPage> {
     // One more than asked for says whether there are older ones.
     const rows = await this.database.withTenant(tenant, (tx) => this.store.listMemories(tx, { before, limit: limit + 1 }));
-    const keyring = await this.keys.find(tenant);
-    if (keyring === undefined) return { memories: [], next: undefined };
+    if (rows.length === 0) return { memories: [], next: undefined };
+    const keyring = await this.keys.get(tenant);
     const page = rows.slice(0, limit);
     return {
       memories: page.map((row) => openForCaller(row, tenant, keyring)),
@@ -41,8 +40,7 @@ export class ReadMemories {
   }
 }
 
-function openForCaller(row: SealedMemory | undefined, tenant: UserHash, keyring: Keyring): Memory {
-  if (row === undefined) throw new NotFoundError("memory");
+function openForCaller(row: SealedMemory, tenant: UserHash, keyring: Keyring): Memory {
   try {
     return toMessage(row, openMemory(row, { tenant, keyring }));
   } catch (error) {

@@ -1,5 +1,6 @@
 import { setImmediate as nextTick } from "node:timers/promises";
 import { OpenError, type Keyring, type UserHash } from "@memseal/crypto";
+import { AppError } from "@memseal/errors";
 import { TenantIndex } from "@memseal/retrieval";
 import type { Changes, MemoryStore, SealedChunk, TenantDatabase, TenantState } from "@memseal/storage";
 import { LRUCache } from "lru-cache";
@@ -29,8 +30,9 @@ export interface LoadedTenant {
  * an evicted index is zeroed.
  */
 export class TenantCache {
-  readonly #loaded: LRUCache<UserHash, LoadedTenant>;
-  readonly #refreshing = new Map<UserHash, Promise<LoadedTenant | undefined>>();
+  // Held in a wrapper, new at each change: the cache measures an entry when it is set, and only where it differs.
+  readonly #cached: LRUCache<UserHash, { readonly loaded: LoadedTenant }>;
+  readonly #refreshing = new Map<UserHash, Promise<LoadedTenant>>();
 
   constructor(
     private readonly database: TenantDatabase,
@@ -38,7 +40,12 @@ export class TenantCache {
     private readonly keys: TenantKeys,
     maxBytes: number,
   ) {
-    this.#loaded = new LRUCache({ maxSize: maxBytes, sizeCalculation: ({ index }) => index.bytes, dispose: clear });
+    this.#cached = new LRUCache({
+      maxSize: maxBytes,
+      sizeCalculation: ({ loaded }) => loaded.index.bytes,
+      // "set": the same index, measured again.
+      dispose: ({ loaded }, _tenant, reason) => { if (reason !== "set") clear(loaded); },
+    });
   }
 
   /**
@@ -49,60 +56,65 @@ export class TenantCache {
     for (;;) {
       const state = await this.store.readState(this.database, tenant);
       if (!state?.active) {
-        this.#loaded.delete(tenant);
+        this.#cached.delete(tenant);
         return undefined;
       }
       const loaded = await this.#refresh(tenant, state);
-      if (loaded === undefined) return undefined;
       // Evicted between its refresh and now: an empty answer would be wrong.
       if (loaded.cleared) continue;
-      const result = use(loaded);
-      // An index larger than the whole cache serves once and is not kept.
-      if (!this.#loaded.has(tenant)) clear(loaded);
-      return result;
+      try {
+        return use(loaded);
+      } finally {
+        // An index larger than the whole cache serves once and is not kept.
+        if (this.#cached.peek(tenant)?.loaded !== loaded) clear(loaded);
+      }
     }
   }
 
-  /** One refresh a tenant at a time; whoever comes while one runs looks again after it. */
-  async #refresh(tenant: UserHash, state: TenantState): Promise<LoadedTenant | undefined> {
+  /** One refresh a tenant at a time; whoever comes while one runs shares its end and looks again. */
+  async #refresh(tenant: UserHash, state: TenantState): Promise<LoadedTenant> {
     for (;;) {
-      const loaded = this.#loaded.get(tenant);
+      const loaded = this.#cached.get(tenant)?.loaded;
       if (loaded !== undefined && isCurrent(loaded, state)) return loaded;
       const running = this.#refreshing.get(tenant);
       if (running === undefined) {
-        const refresh = this.#bringUpTo(tenant, state, loaded).finally(() => this.#refreshing.delete(tenant));
+        const refresh = this.#bringUp(tenant, state, loaded).finally(() => this.#refreshing.delete(tenant));
         this.#refreshing.set(tenant, refresh);
         return refresh;
       }
-      // Its failure is its own caller's; this one tries for itself.
-      const other = await running.catch(() => undefined);
-      if (other !== undefined && !other.cleared && isCurrent(other, state)) return other;
+      const other = await running;
+      if (!other.cleared && isCurrent(other, state)) return other;
     }
   }
 
-  async #bringUpTo(tenant: UserHash, state: TenantState, loaded: LoadedTenant | undefined): Promise<LoadedTenant | undefined> {
-    const usable = loaded !== undefined && loaded.epoch === state.epoch && loaded.generation === state.generation && loaded.appliedSeq >= state.tombstoneFloor;
-    if (loaded !== undefined && !usable) this.#loaded.delete(tenant);
+  async #bringUp(tenant: UserHash, state: TenantState, loaded: LoadedTenant | undefined): Promise<LoadedTenant> {
+    const usable = loaded !== undefined && loaded.epoch === state.epoch && loaded.generation === state.generation;
+    if (loaded !== undefined && !usable) this.#cached.delete(tenant);
     const target = usable ? loaded : await this.#empty(tenant, state);
-    if (target === undefined) return undefined;
     const changes = await this.database.withTenant(
       tenant,
-      (tx) => this.store.changesSince(tx, { seq: target.appliedSeq, generation: state.generation }),
+      (tx) => this.store.changesSince(tx, { seq: target.appliedSeq, generation: target.generation }),
       { snapshot: true },
     );
+    if (target.appliedSeq > 0 && target.appliedSeq < changes.tombstoneFloor) {
+      // Deletions between the two have left no trace: only a fresh load knows what is gone.
+      this.#cached.delete(tenant);
+      return this.#bringUp(tenant, state, undefined);
+    }
     await apply(changes, target, { tenant, keyring: target.keyring });
-    target.appliedSeq = state.seq;
-    // Set again also after a catch-up: its size has changed. An evicted one stays out.
-    if (!target.cleared) this.#loaded.set(tenant, target);
+    target.appliedSeq = changes.seq;
+    // Evicted while it was filled: zero what came in since, and leave it out.
+    if (target.cleared) clear(target);
+    else this.#cached.set(tenant, { loaded: target });
     return target;
   }
 
-  async #empty(tenant: UserHash, { epoch, generation }: TenantState): Promise<LoadedTenant | undefined> {
-    const keyring = await this.keys.find(tenant);
+  async #empty(tenant: UserHash, { epoch }: TenantState): Promise<LoadedTenant> {
+    const keyring = await this.keys.get(tenant);
     const embedding = await this.database.withTenant(tenant, (tx) => this.store.readActiveGeneration(tx));
-    if (keyring === undefined || embedding?.generation !== generation) return undefined;
-    const index = new TenantIndex({ dimension: embedding.dimension });
-    return { index, keyring, damaged: new Set(), epoch, generation, appliedSeq: 0, cleared: false };
+    if (embedding === undefined) throw new AppError("data_loss", "this tenant's embedding generation is missing: restore it from your backup");
+    const { dimension, generation } = embedding;
+    return { index: new TenantIndex({ dimension }), keyring, damaged: new Set(), epoch, generation, appliedSeq: 0, cleared: false };
   }
 }
 

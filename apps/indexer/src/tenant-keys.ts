@@ -1,6 +1,7 @@
 import { Keyring, OpenError, SecretBytes, TenantKey, type UserHash } from "@memseal/crypto";
+import { AppError } from "@memseal/errors";
 import type { RootProvider } from "@memseal/keys";
-import type { EmbeddingGeneration, MemoryStore, TenantDatabase } from "@memseal/storage";
+import type { EmbeddingGeneration, MemoryStore, TenantDatabase, WrappedKey } from "@memseal/storage";
 import { LRUCache } from "lru-cache";
 
 const CACHED_TENANTS = 10_000;
@@ -18,24 +19,30 @@ export class TenantKeys {
   ) {}
 
   /**
-   * The tenant's keyring, or undefined before its first write.
-   * @throws OpenError when a wrapped key is not this tenant's or not under this root key
+   * The keyring of a tenant that has written before.
+   * @throws AppError data_loss when its keys are gone or wrapped by another root key; OpenError when one does not open
    */
-  async find(tenant: UserHash): Promise<Keyring | undefined> {
+  async get(tenant: UserHash): Promise<Keyring> {
     const cached = this.#cache.get(tenant);
     if (cached !== undefined) return cached;
     const wrapped = await this.database.withTenant(tenant, (tx) => this.store.readKeys(tx, "seal"));
-    const keys = await Promise.all(wrapped.map(async ({ version, purpose, wrapped: bytes, commitment }) => {
-      const key = TenantKey.of(SecretBytes.of(await this.root.unwrap(bytes, { tenant, version, purpose })));
-      if (!key.commitment.equals(commitment)) throw new OpenError();
-      return key;
-    }));
-    const primaryAt = wrapped.findIndex(({ status }) => status === "active");
-    const primary = keys[primaryAt];
-    if (primary === undefined) return undefined;
+    const keys = await Promise.all(wrapped.map((key) => this.#unwrap(tenant, key)));
+    const primary = keys[wrapped.findIndex(({ status }) => status === "active")];
+    if (primary === undefined) throw new AppError("data_loss", "this tenant's keys are missing: restore them from your backup");
     const keyring = new Keyring(primary, keys.filter((key) => key !== primary));
     this.#cache.set(tenant, keyring);
     return keyring;
+  }
+
+  async #unwrap(tenant: UserHash, { version, purpose, wrapped, commitment, rootKeyId }: WrappedKey): Promise<TenantKey> {
+    if (rootKeyId !== this.root.rootKeyId) {
+      throw new AppError("data_loss", `this tenant's key is wrapped by root key ${rootKeyId}, and this indexer holds ${this.root.rootKeyId}: give it the right file`);
+    }
+    const bytes = await this.root.unwrap(wrapped, { tenant, version, purpose });
+    const key = TenantKey.of(SecretBytes.of(bytes));
+    bytes.fill(0);
+    if (!key.commitment.equals(commitment)) throw new OpenError();
+    return key;
   }
 
   /** Makes the tenant with its first key and embedding generation, unless another writer was faster. */

@@ -67,3 +67,13 @@ describe("analyze", () => {
     fc.assert(fc.property(mixed, (text) => { expect(analyze(text)).toEqual(analyzeSlowly(text)); }), { numRuns: 2000 });
   });
 });
+
+describe("a text of one character, 50,000 times", () => {
+  // Far above what linear time needs, far below what quadratic time takes (seconds).
+  it.each(["_", "a", "1", "'", ".", "a.", "1,", " _", "é_", "_a"])("is analysed in linear time: %j", (unit) => {
+    const text = unit.repeat(50_000 / unit.length);
+    const startedAt = performance.now();
+    analyze(text);
+    expect(performance.now() - startedAt).toBeLessThan(1_000);
+  });
+});

@@ -10,7 +10,8 @@ const APOSTROPHES = /[\u2018\u2019\u201b\u02bc]/g;
 // No word holds one of these, so cutting here leaves the segmentation as it is.
 const BREAKS = /[ \t\r\n]+/;
 // What UAX 29 says of lower-case ASCII, 40 times as fast as the segmenter; the spec proves that both agree.
-const ASCII_WORD = /_*[a-z0-9]\w*(?:(?:(?<=[a-z])[:.'](?=[a-z])|(?<=[0-9])[,;.'](?=[0-9]))\w+)*/g;
+// Underscores alone match, too, and are dropped after: excluding them here would take quadratic time on a run of them.
+const ASCII_WORD = /\w+(?:(?:(?<=[a-z])[:.'](?=[a-z])|(?<=[0-9])[,;.'](?=[0-9]))\w+)*/g;
 
 // Longer than any English word: hashes, encoded data, addresses.
 const LONGEST_STEMMED = 40;
@@ -32,8 +33,12 @@ export function analyze(text: string): string[] {
 
 /** normalised: NFKC, lower case, straight apostrophes. */
 function words(normalised: string): string[] {
-  if (ASCII.test(normalised)) return normalised.match(ASCII_WORD) ?? [];
-  return normalised.split(BREAKS).flatMap((piece) => (ASCII.test(piece) ? (piece.match(ASCII_WORD) ?? []) : segments(piece)));
+  if (ASCII.test(normalised)) return asciiWords(normalised);
+  return normalised.split(BREAKS).flatMap((piece) => (ASCII.test(piece) ? asciiWords(piece) : segments(piece)));
+}
+
+function asciiWords(text: string): string[] {
+  return (text.match(ASCII_WORD) ?? []).filter((word) => LETTER_OR_DIGIT.test(word));
 }
 
 function segments(piece: string): string[] {

@@ -262,7 +262,7 @@ describe("TenantIndex", () => {
   it("is empty after clear() and can be filled again", () => {
     const index = pets();
     index.clear();
-    expect([index.memoryCount, index.chunkCount, index.bytes]).toEqual([0, 0, 0]);
+    expect([index.memoryCount, index.chunkCount, index.bytes]).toEqual([0, 0, new TenantIndex({ dimension: index.dimension }).bytes]);
     expect(index.search({ query: "cat", limit: 5 })).toEqual({ hits: [], totalMatching: 0 });
     index.put(memoryOf("e", "Another cat", [0, 1]));
     expect(index.search({ query: "cat", limit: 5 }).hits).toMatchObject([{ memoryId: "e", bm25Rank: 1 }]);

@@ -6,6 +6,8 @@ import { fuse } from "./fusion.js";
 import { ranksAmong } from "./ranks.js";
 import { topK } from "./top-k.js";
 
+/** An index without memories takes room, too. */
+const INDEX_BYTES = 1_024;
 // Rough, in bytes: the objects kept for a memory and for a chunk beside vectors and postings.
 const MEMORY_BYTES = 400;
 const CHUNK_BYTES = 150;
@@ -101,7 +103,7 @@ export class TenantIndex {
 
   /** Roughly what the index takes in memory. */
   get bytes(): number {
-    return this.#dense.bytes + this.#bm25.bytes + this.memoryCount * MEMORY_BYTES + this.#chunkCount * CHUNK_BYTES;
+    return INDEX_BYTES + this.#dense.bytes + this.#bm25.bytes + this.memoryCount * MEMORY_BYTES + this.#chunkCount * CHUNK_BYTES;
   }
 
   /**

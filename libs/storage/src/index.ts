@@ -5,4 +5,4 @@ export type { Changes, EmbeddingGeneration, NewSealedMemory, SealedChunk, Sealed
 export { migrateUp } from "./migrate.js";
 export { createPool } from "./pool.js";
 export { assertSafeRole, assertSchema } from "./start-checks.js";
-export { TenantDatabase } from "./tenant-transaction.js";
+export { TenantDatabase, type TenantTransaction } from "./tenant-transaction.js";

@@ -64,6 +64,9 @@ export interface WriteTurn {
 }
 
 export interface Changes {
+  /** What the tenant had reached in the same moment. */
+  seq: number;
+  tombstoneFloor: number;
   memories: SealedMemory[];
   chunks: SealedChunk[];
   deletedIds: string[];
@@ -127,27 +130,35 @@ export class MemoryStore {
     return rows[0];
   }
 
-  /** Names the model of a generation whose vectors all came from callers so far. */
-  async nameModel(tx: TenantTransaction, { generation, model }: Pick<EmbeddingGeneration, "generation" | "model">): Promise<void> {
-    await tx.query(
-      "UPDATE memseal.embedding_generation SET model = $3 WHERE user_hash = $1 AND generation = $2 AND model = ''",
+  /** Names the model of a generation whose vectors all came from callers so far; false where it has another by now. */
+  async nameModel(tx: TenantTransaction, { generation, model }: Pick<EmbeddingGeneration, "generation" | "model">): Promise<boolean> {
+    const named = await tx.query(
+      "UPDATE memseal.embedding_generation SET model = $3 WHERE user_hash = $1 AND generation = $2 AND model IN ('', $3)",
       [tx.userHash, generation, model],
     );
+    return named.rowCount === 1;
   }
 
   /**
    * Takes the tenant's row lock and the next seq, so that commit order is seq order. Everything slow comes before.
    * Undefined when the tenant is not there or not active.
    */
-  async takeTurn(tx: TenantTransaction, change: { memories: number; bytes: number }): Promise<WriteTurn | undefined> {
+  async takeTurn(tx: TenantTransaction): Promise<WriteTurn | undefined> {
     const { rows } = await tx.query<{ seq: string; generation: number; at: Date }>(
-      `UPDATE memseal.tenant SET seq = seq + 1, memory_count = memory_count + $2, byte_count = byte_count + $3
-       WHERE user_hash = $1 AND state = 'active'
+      `UPDATE memseal.tenant SET seq = seq + 1 WHERE user_hash = $1 AND state = 'active'
        RETURNING seq, generation, date_trunc('milliseconds', clock_timestamp()) AS at`,
-      [tx.userHash, change.memories, change.bytes],
+      [tx.userHash],
     );
     const [row] = rows;
     return row && { ...row, seq: Number(row.seq) };
+  }
+
+  /** Keeps the tenant's totals, which quotas are checked against. */
+  async addToTotals(tx: TenantTransaction, { memories, bytes }: { memories: number; bytes: number }): Promise<void> {
+    await tx.query(
+      "UPDATE memseal.tenant SET memory_count = memory_count + $2, byte_count = byte_count + $3 WHERE user_hash = $1",
+      [tx.userHash, memories, bytes],
+    );
   }
 
   /** One statement a table, however many memories. */
@@ -167,25 +178,19 @@ export class MemoryStore {
     );
   }
 
-  /** What deleting a memory would free, or undefined where it is absent. */
-  async sizeOf(tx: TenantTransaction, id: string): Promise<{ bytes: number } | undefined> {
-    const { rows } = await tx.query<{ bytes: string }>(
-      `SELECT octet_length(m.text_cipher) + octet_length(m.meta_cipher)
-         + coalesce((SELECT sum(octet_length(c.emb_cipher)) FROM memseal.chunk AS c
-                     WHERE c.user_hash = m.user_hash AND c.memory_id = m.id), 0) AS bytes
-       FROM memseal.memory AS m WHERE m.user_hash = $1 AND m.id = $2`,
+  /** Deletes a memory with its chunks and leaves a tombstone; returns the bytes of what is gone, or undefined where it is absent. */
+  async deleteMemory(tx: TenantTransaction, turn: WriteTurn, id: string): Promise<{ bytes: number } | undefined> {
+    const memory = await tx.query<{ bytes: number }>(
+      "DELETE FROM memseal.memory WHERE user_hash = $1 AND id = $2 RETURNING octet_length(text_cipher) + octet_length(meta_cipher) AS bytes",
       [tx.userHash, id],
     );
-    return rows[0] && { bytes: Number(rows[0].bytes) };
-  }
-
-  /** Deletes a memory with its chunks and leaves a tombstone; false where it is absent. */
-  async deleteMemory(tx: TenantTransaction, turn: WriteTurn, id: string): Promise<boolean> {
-    const gone = await tx.query("DELETE FROM memseal.memory WHERE user_hash = $1 AND id = $2", [tx.userHash, id]);
-    if (gone.rowCount === 0) return false;
-    await tx.query("DELETE FROM memseal.chunk WHERE user_hash = $1 AND memory_id = $2", [tx.userHash, id]);
+    if (memory.rowCount === 0) return undefined;
+    const chunks = await tx.query<{ bytes: number }>(
+      "DELETE FROM memseal.chunk WHERE user_hash = $1 AND memory_id = $2 RETURNING octet_length(emb_cipher) AS bytes",
+      [tx.userHash, id],
+    );
     await tx.query("INSERT INTO memseal.memory_tombstone (user_hash, id, seq, deleted_at) VALUES ($1, $2, $3, $4)", [tx.userHash, id, turn.seq, turn.at]);
-    return true;
+    return { bytes: [...memory.rows, ...chunks.rows].reduce((sum, { bytes }) => sum + bytes, 0) };
   }
 
   /** Those of the ids that exist, in no order. */
@@ -203,8 +208,9 @@ export class MemoryStore {
     return rows.map(toSealedMemory);
   }
 
-  /** Everything newer than a seq, of one generation; from 0, everything there is. */
+  /** Everything newer than a seq, of one generation; from 0, everything there is. In a snapshot transaction. */
   async changesSince(tx: TenantTransaction, { seq, generation }: { seq: number; generation: number }): Promise<Changes> {
+    const tenant = await tx.query<{ seq: string; tombstone_floor: string }>("SELECT seq, tombstone_floor FROM memseal.tenant WHERE user_hash = $1", [tx.userHash]);
     const memories = await tx.query<SealedMemoryRow>(`${SELECT_MEMORY} WHERE user_hash = $1 AND seq > $2 ORDER BY seq, id`, [tx.userHash, seq]);
     const chunks = await tx.query<SealedChunkRow>(
       `SELECT memory_id, generation, chunk_no, row_version, emb_cipher FROM memseal.chunk
@@ -213,6 +219,8 @@ export class MemoryStore {
     );
     const tombstones = await tx.query<{ id: string }>("SELECT id FROM memseal.memory_tombstone WHERE user_hash = $1 AND seq > $2", [tx.userHash, seq]);
     return {
+      seq: Number(tenant.rows[0]?.seq ?? 0),
+      tombstoneFloor: Number(tenant.rows[0]?.tombstone_floor ?? 0),
       memories: memories.rows.map(toSealedMemory),
       chunks: chunks.rows.map((row) => ({
         memoryId: row.memory_id,

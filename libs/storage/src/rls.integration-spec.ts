@@ -42,7 +42,7 @@ async function fill(tenant: UserHash): Promise<void> {
       { generation: 1, model: "m", dimension: 3, chunker: "c" },
     );
     const ids = [uuid(), uuid()];
-    const turn = (await store.takeTurn(tx, { memories: 2, bytes: 6 }))!;
+    const turn = (await store.takeTurn(tx))!;
     await store.insertMemories(tx, turn, ids.map((id) => ({
       id, rowVersion: 1, textCipher: Buffer.from("t"), metaCipher: Buffer.from("m"), chunks: [{ chunkNo: 0, embCipher: Buffer.from("e") }],
     })));
