@@ -2,10 +2,11 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:f
 import { randomBytes } from "node:crypto";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { startTestDatabase, type TestDatabase } from "@memseal/storage/testing";
 import { runToExit } from "@memseal/transport/testing";
 
-const CLI = new URL("../dist/main.js", import.meta.url).pathname;
+const CLI = fileURLToPath(new URL("../dist/main.js", import.meta.url));
 
 let home: string;
 let database: TestDatabase;

@@ -115,6 +115,31 @@ describe.each(TRANSPORTS)("over %s", (transport) => {
     expect(body).toMatchObject({ dense: true, results: [{ memory: { id: bobsId }, scores: { similarity: expect.closeTo(1) as number, similarity_rank: 1 } }] });
   });
 
+  it("a query without a vector, of a user whose vectors have another dimension than the embedder's, is answered by words", async () => {
+    const { code, body } = await ask({ method: "search", key: bob, json: { query: "the canary" } });
+    expect({ code, ...body }).toMatchObject({ code: "ok", dense: false, dense_skipped: "error", results: [{ memory: { id: bobsId } }] });
+  });
+
+  it("200 memories with metadata as large as it may be are stored, though it grows on its way in", async () => {
+    const user = await stack.createKey(`large-${transport}`);
+    // As many numbers as the limit takes: 10 KB of JSON, 11 MB of protobuf in all; over gRPC, what fits in 8 MiB without the embeddings.
+    const numbers = Array<number>(transport === "http" ? 5_100 : 3_780).fill(7);
+    const memories = Array.from({ length: LIMITS.memoriesPerCall }, (_, i) => ({ text: `reading ${i}`, metadata: { numbers } }));
+    const answer = await ask({ method: "add", key: user, json: { memories }, headers: { "request-timeout-ms": "30000" } });
+    expect(answer).toMatchObject({ code: "ok", ...(transport === "http" ? { status: 201 } : {}) });
+    expect(idsOf(answer.body)).toHaveLength(200);
+  });
+
+  it("memories as long as they may be, with vectors of their own, are reranked, search after search", async () => {
+    const user = await stack.createKey(`longest-${transport}`);
+    const memories = [{ text: "😀 dog ".repeat(10_000).slice(0, LIMITS.textCharacters), vector: vectorOf(384) }, { text: " ", vector: vectorOf(384) }];
+    expect((await ask({ method: "add", key: user, json: { memories } })).code).toBe("ok");
+    // More often than it takes to open a breaker, which is everybody's.
+    for (let i = 0; i < 12; i++) {
+      expect((await ask({ method: "search", key: user, json: { query: "dog" } })).body).toMatchObject({ reranked: true, total_matching: 2 });
+    }
+  });
+
   it("another user's memory is as absent as one that never was", async () => {
     for (const method of ["get", "delete"] as const) {
       const foreign = await ask({ method, json: { id: bobsId } });
@@ -170,7 +195,7 @@ const CASES: Case[] = [
   { title: "a time out of range", ask: add({ occurred_at: "0000-12-31T23:59:59Z" }), code: "invalid_argument", field: "memories[0].occurred_at" },
   { title: "a vector of zeros", ask: add({ vector: vectorOf(384, 0) }), code: "invalid_argument", field: "memories[0].vector" },
   { title: "a vector with a value that is not finite", ask: () => ({ method: "add", key: ada, json: '{"memories":[{"text":"a","vector":[1e999]}]}', message: message({ vector: encodeVector(Float32Array.of(NaN)) as never }) }), code: "invalid_argument", field: "memories[0].vector" },
-  { title: "vectors of another dimension than the user has", ask: add({ vector: [1, 2, 3] }), code: "invalid_argument", field: "memories[0].vector" },
+  { title: "vectors of another dimension than the user has", ask: add({ vector: [1, 2, 3] }), code: "invalid_argument", field: "memories" },
   { title: "a query vector of another dimension than the user has", ask: search({ vector: [1, 2, 3] }), code: "invalid_argument", field: "vector" },
   { title: "no memories", ask: () => ({ method: "add", key: ada, json: { memories: [] } }), code: "invalid_argument", field: "memories" },
   { title: "201 memories", ask: () => ({ method: "add", key: ada, json: { memories: Array(201).fill({ text: "a" }) }, message: { memories: Array(201).fill(message({}).memories[0]) } }), code: "invalid_argument", field: "memories" },

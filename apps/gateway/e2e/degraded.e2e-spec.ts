@@ -70,6 +70,14 @@ describe("without the models", () => {
     expect(answer["rerank_skipped"]).toMatch(/^(error|open)$/);
   });
 
+  it("a write without a vector is unavailable, not a fault of ours, where the reranker alone is served", async () => {
+    await stack.killReranker();
+    await stack.startReranker("rerank");
+    expect((await soon({ reranked: true }))["dense_skipped"]).toMatch(/^(error|open)$/);
+    const answers = await Promise.all(TRANSPORTS.map((transport) => gateway.ask(transport, { method: "add", key, json: { memories: [{ text: "b" }] } })));
+    expect(answers).toMatchObject([{ code: "unavailable", status: 503 }, { code: "unavailable" }]);
+  });
+
   it("both are back within seconds of the reranker's return, and nothing else was restarted", async () => {
     await stack.killReranker();
     await stack.startReranker();
@@ -106,14 +114,19 @@ describe("without the indexer", () => {
 describe("a gateway that is told to stop", () => {
   it("ends with exit code 0 and leaves no call unanswered", async () => {
     const leaving = await stack.startGateway();
+    const embedded: Ask = { method: "add", key, json: { memories: [{ text: "It needs the embedder." }] } };
     let answered = 0;
-    // A second of work for the embedder: still under way when the signal comes.
-    const slow: Ask = { method: "add", key, json: { memories: [{ text: "one word and another ".repeat(2_000) }] } };
-    const answers = TRANSPORTS.map((transport) => leaving.ask(transport, slow).finally(() => { answered++; }));
-    await delay(400);
-    expect(answered).toBe(0);
-    await leaving.process.kill("SIGTERM");
+    const { answers, stopped } = await stack.whileRerankerStands(async () => {
+      const answers = TRANSPORTS.map((transport) => leaving.ask(transport, embedded).finally(() => { answered++; }));
+      // For the calls to arrive, and then for the signal to; however long either takes, no answer is ready before.
+      await delay(1_000);
+      const stopped = leaving.process.kill("SIGTERM");
+      await delay(200);
+      expect(answered).toBe(0);
+      return { answers, stopped };
+    });
     expect((await Promise.all(answers)).map(({ code }) => code)).toEqual(["ok", "ok"]);
+    await stopped;
     expect(await leaving.process.exited).toBe(0);
   });
 });

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { formatApiKey, generateApiKey, generateAssertionKeys, hashApiKeySecret } from "@memseal/auth";
 import { userHash } from "@memseal/crypto";
 import { loadSecret } from "@memseal/keys";
@@ -9,7 +10,7 @@ import { startTestDatabase, type TestDatabase } from "@memseal/storage/testing";
 import { freePort, startProcess, type ServiceProcess } from "@memseal/transport/testing";
 import { Gateway } from "./gateway.js";
 
-const script = (app: string) => new URL(`../../${app}/dist/main.js`, import.meta.url).pathname;
+const script = (app: string) => fileURLToPath(new URL(`../../${app}/dist/main.js`, import.meta.url));
 
 /** A whole installation as processes: database, indexer, reranker and any number of gateways. */
 export class Stack {
@@ -62,7 +63,7 @@ export class Stack {
 
   async startGateway(env: Record<string, string> = {}): Promise<Gateway> {
     const [http, grpc] = [`127.0.0.1:${await freePort()}`, `127.0.0.1:${await freePort()}`];
-    const process = await this.#run("gateway", {
+    const gateway = await this.#run("gateway", {
       MEMSEAL_HTTP_ADDRESS: http,
       MEMSEAL_GRPC_ADDRESS: grpc,
       MEMSEAL_INDEXER_ADDRESS: this.addresses.indexer,
@@ -74,7 +75,7 @@ export class Stack {
       MEMSEAL_RERANK_TIMEOUT_MS: "5000",
       ...env,
     });
-    return new Gateway(process, http, grpc);
+    return new Gateway(gateway, http, grpc);
   }
 
   /** Starts the reranker where it was before. `serve`: embed, rerank or both. */
@@ -86,9 +87,20 @@ export class Stack {
     await this.#reranker?.kill("SIGKILL");
   }
 
+  /** Runs `work` while the reranker stands still: whatever needs it stays under way. */
+  async whileRerankerStands<T>(work: () => Promise<T>): Promise<T> {
+    const { pid } = this.#reranker!;
+    process.kill(pid, "SIGSTOP");
+    try {
+      return await work();
+    } finally {
+      process.kill(pid, "SIGCONT");
+    }
+  }
+
   async stop(): Promise<void> {
     // Gateways first: they are the ones with callers.
-    for (const process of this.#started.reverse()) await process.kill("SIGTERM");
+    for (const service of this.#started.reverse()) await service.kill("SIGTERM");
     await this.database.stop();
   }
 
@@ -103,8 +115,8 @@ export class Stack {
   }
 
   async #run(app: string, env: Record<string, string>, args: readonly string[] = []): Promise<ServiceProcess> {
-    const process = await startProcess(script(app), env, { args });
-    this.#started.push(process);
-    return process;
+    const started = await startProcess(script(app), env, { args });
+    this.#started.push(started);
+    return started;
   }
 }

@@ -1,7 +1,7 @@
 import { toTimestamp, type SearchQuery } from "@memseal/contracts";
 import type { SearchRequest } from "@memseal/contracts/indexer";
 import { parseUserHash } from "@memseal/crypto";
-import { type AppError, OverloadedError, UnavailableError } from "@memseal/errors";
+import { type AppError, InvalidArgumentError, OverloadedError, UnavailableError } from "@memseal/errors";
 import { Breaker } from "@memseal/resilience";
 import { answerQuery, type QueryParts } from "./answer-query.js";
 import type { TenantCall } from "./call.js";
@@ -120,6 +120,43 @@ describe("answerQuery", () => {
     parts.reranker.embedQuery = () => Promise.reject(new UnavailableError("gone"));
     await expect(answerQuery(parts, call, query({ vector: Float32Array.of(2) }))).resolves.toMatchObject({ dense: true });
     expect(seen.search?.vector).toEqual(Buffer.from([0, 0, 0, 64]));
+  });
+
+  describe("of a tenant whose vectors have another dimension than the embedder's", () => {
+    const ofOtherDimension = () => {
+      const { parts, seen } = world();
+      const { search } = parts.indexer;
+      parts.indexer = {
+        search: (by, request) => (request.vector === undefined ? search(by, request) : Promise.reject(new InvalidArgumentError("vector", "must have 3 values"))),
+      };
+      return { parts, seen };
+    };
+
+    it("searches by words and says so, rather than refuse a vector that the caller never sent", async () => {
+      const { parts, seen } = ofOtherDimension();
+      await expect(answerQuery(parts, call, query())).resolves.toMatchObject({ dense: false, denseSkipped: "error", reranked: true, totalMatching: 9 });
+      expect(seen.skips).toEqual(["dense error"]);
+    });
+
+    it("refuses a vector that the caller did send", async () => {
+      const { parts } = ofOtherDimension();
+      await expect(answerQuery(parts, call, query({ vector: Float32Array.of(2) }))).rejects.toMatchObject({ code: "invalid_argument", field: "vector" });
+    });
+  });
+
+  it("reranks the others when a passage has nothing to read", async () => {
+    const { parts, seen } = world();
+    const { search } = parts.indexer;
+    parts.indexer = {
+      search: async (by, request) => {
+        const { candidates, ...rest } = await search(by, request);
+        return { ...rest, candidates: candidates.map((one, i) => (i === 1 ? { ...one, passage: { index: 0, start: 0, end: 1, text: " " } } : one)) };
+      },
+    };
+    const answer = await answerQuery(parts, call, query({ topK: 4 }));
+    expect(seen.passages).toEqual(["[8 May 2023] Ada: part 0", "[8 May 2023] Ada: part 2"]);
+    expect(answer.reranked).toBe(true);
+    expect(idsOf(answer)).toEqual(["0", "2", "1", "3"]);
   });
 
   it("leaves the fused order to whoever asks for it", async () => {

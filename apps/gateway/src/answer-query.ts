@@ -1,5 +1,5 @@
 import { encodeVector, toFilterMessage, type SearchAnswer, type SearchQuery, type SearchResult } from "@memseal/contracts";
-import type { Candidate } from "@memseal/contracts/indexer";
+import type { Candidate, SearchResponse } from "@memseal/contracts/indexer";
 import { AppError } from "@memseal/errors";
 import type { Breaker, SkipReason } from "@memseal/resilience";
 import { blend } from "./blend.js";
@@ -33,27 +33,21 @@ export async function answerQuery(parts: QueryParts, call: TenantCall, query: Se
   const { topK, explain } = query;
   const startedAt = performance.now();
   const embedding = await timed(() => embed(parts, call, query));
-  const found = await timed(() =>
-    parts.indexer.search(call, {
-      query: query.query,
-      vector: embedding.value.vector,
-      filters: query.filter && toFilterMessage(query.filter),
-      candidates: Math.max(MIN_CANDIDATES, topK),
-    }),
-  );
-  const candidates = found.value.candidates.map(whole);
+  const found = await timed(() => search(parts, call, query, embedding.value));
+  const { denseSkipped, candidates: opened, totalMatching, integrityFailures } = found.value;
+  const candidates = opened.map(whole);
   const order = await timed(() => rank(parts, call, query, candidates));
   const { ranked, skipped } = order.value;
-  if (embedding.value.skipped !== undefined) parts.onDenseSkipped(embedding.value.skipped);
+  if (denseSkipped !== undefined) parts.onDenseSkipped(denseSkipped);
   if (skipped !== undefined) parts.onRerankSkipped(skipped);
   return {
     results: ranked.slice(0, topK).map((result, i) => toResult(result, { rank: i + 1, reranked: skipped === undefined, explain })),
     reranked: skipped === undefined,
     rerankSkipped: skipped,
-    dense: embedding.value.skipped === undefined,
-    denseSkipped: embedding.value.skipped,
-    totalMatching: found.value.totalMatching,
-    integrityFailures: found.value.integrityFailures,
+    dense: denseSkipped === undefined,
+    denseSkipped,
+    totalMatching,
+    integrityFailures,
     latencyMs: { embed: embedding.ms, search: found.ms, rerank: order.ms, total: milliseconds(performance.now() - startedAt) },
     requestId: call.requestId,
   };
@@ -70,6 +64,20 @@ async function embed({ reranker, embedBreaker }: QueryParts, call: TenantCall, {
   // A caller that left is nobody to answer, and no skip to count.
   call.signal.throwIfAborted();
   return outcome.ok ? { vector: outcome.value.vector } : { skipped: outcome.skipped };
+}
+
+type Found = SearchResponse & { denseSkipped?: SkipReason | undefined };
+
+async function search({ indexer }: QueryParts, call: TenantCall, { query, filter, vector: callersOwn, topK }: SearchQuery, { vector, skipped }: Embedding): Promise<Found> {
+  const request = { query, filters: filter && toFilterMessage(filter), candidates: Math.max(MIN_CANDIDATES, topK) };
+  try {
+    return { ...(await indexer.search(call, { ...request, vector })), denseSkipped: skipped };
+  } catch (error) {
+    const isVectorRefused = error instanceof AppError && error.code === "invalid_argument" && error.field === "vector";
+    if (!isVectorRefused || vector === undefined || callersOwn !== undefined) throw error;
+    // This tenant's vectors are its callers' own, of another dimension than the embedder's: words are what remains.
+    return { ...(await indexer.search(call, { ...request, vector: undefined })), denseSkipped: "error" };
+  }
 }
 
 type WholeCandidate = { [Part in keyof Candidate]-?: NonNullable<Candidate[Part]> };
@@ -90,12 +98,14 @@ interface Ranking {
 async function rank({ reranker, rerankBreaker, ranking }: QueryParts, call: TenantCall, { query, rerank }: SearchQuery, candidates: WholeCandidate[]): Promise<Ranking> {
   const fused = candidates.map((candidate, i) => ({ candidate, originalRank: i + 1, score: candidate.scores.fused }));
   if (!rerank) return { ranked: fused, skipped: "disabled" };
-  if (candidates.length === 0) return { ranked: [] };
   const passages = candidates.slice(0, ranking.depth).map(({ memory, passage }) => passageText(memory, passage.text));
-  const outcome = await rerankBreaker.run((signal, deadlineMs) => reranker.rerank({ ...call, signal, deadlineMs }, query, passages), call);
+  const readable = passages.filter((passage) => passage !== undefined);
+  if (readable.length === 0) return { ranked: fused };
+  const outcome = await rerankBreaker.run((signal, deadlineMs) => reranker.rerank({ ...call, signal, deadlineMs }, query, readable), call);
   call.signal.throwIfAborted();
   if (!outcome.ok) return { ranked: fused, skipped: outcome.skipped };
-  return { ranked: blend(fused, outcome.value, ranking.weight) };
+  const logits = outcome.value.values();
+  return { ranked: blend(fused, passages.map((passage) => (passage === undefined ? undefined : logits.next().value)), ranking.weight) };
 }
 
 function toResult({ candidate, originalRank, score, logit }: Ranked, { rank, reranked, explain }: { rank: number; reranked: boolean; explain: boolean }): SearchResult {

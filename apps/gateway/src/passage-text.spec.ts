@@ -20,4 +20,19 @@ describe("passageText", () => {
   it("names the day in UTC, wherever it runs", () => {
     expect(passageText(memory({ occurredAt: toTimestamp(new Date("2024-01-01T00:00:00Z")) }), "x")).toBe("[1 January 2024] x");
   });
+
+  it("of a long passage is its beginning, whole code points, short enough for the reranker", () => {
+    const text = passageText(memory({ occurredAt }), `x${"😀".repeat(50_000 - 1)}`) ?? "";
+    expect(Array.from(text)).toHaveLength(4_000);
+    expect(text.isWellFormed()).toBe(true);
+    expect(text.startsWith("[8 May 2023] x😀")).toBe(true);
+  });
+
+  it("of a passage behind much space is what comes after it", () => {
+    expect(passageText(memory({ role: "Ada" }), `${"\n ".repeat(9_000)}the answer`)).toBe("Ada: the answer");
+  });
+
+  it.each(["", " ", "\n\t\u00a0\u3000"])("of %j is none: there is nothing to score", (text) => {
+    expect(passageText(memory({ occurredAt, role: "Caroline" }), text)).toBeUndefined();
+  });
 });

@@ -37,7 +37,6 @@ export class RerankerClient {
       switch (error.code) {
         case "invalid_argument":
           throw tooManyChunks();
-        case "internal":
         case "unavailable":
           throw new UnavailableError("the embedder cannot be reached and nothing was stored; try again, or send a vector with each memory", { cause: error });
         default:

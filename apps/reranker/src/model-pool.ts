@@ -1,6 +1,7 @@
 import type { LoadOptions } from "@memseal/inference";
 import type { Logger } from "@memseal/telemetry";
 import type { OnApplicationShutdown } from "@nestjs/common";
+import { allOrNone } from "./all-or-none.js";
 import type { Service } from "./config.js";
 import { ModelThread } from "./model-thread.js";
 import type { ModelWork } from "./model-worker.js";
@@ -44,12 +45,17 @@ export class ModelPool<S extends Service> implements OnApplicationShutdown {
       ModelThread.start<ModelWork[S]>({ script: SCRIPT, data: { service, ...options, device }, log, onLost });
     // The first settles what `auto` is; the others follow it.
     const first = await start(options.device);
-    const others = await Promise.all(Array.from({ length: workers - 1 }, () => start(first.loaded.provider)));
+    const others = Array.from({ length: workers - 1 }, () => start(first.loaded.provider));
+    const threads = await allOrNone<ModelThread<ModelWork[S]>[]>([Promise.resolve(first), ...others]);
     log.info("model loaded", { ...first.loaded, count: workers });
-    return new ModelPool(service, [first, ...others]);
+    return new ModelPool(service, threads);
   }
 
-  async onApplicationShutdown(): Promise<void> {
+  onApplicationShutdown(): Promise<void> {
+    return this.close();
+  }
+
+  async close(): Promise<void> {
     await Promise.all(this.threads.map((thread) => thread.close()));
   }
 }

@@ -1,12 +1,17 @@
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { randomBytes } from "node:crypto";
+import { chmodSync, cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { Client, credentials, type ServiceDefinition } from "@grpc/grpc-js";
+import { service as healthService } from "grpc-health-check";
 import { freePort, runToExit, startProcess, type ServiceProcess } from "@memseal/transport/testing";
 
-const STANDALONE = new URL("../dist/main.js", import.meta.url).pathname;
-const CLI = new URL("../../cli/dist/main.js", import.meta.url).pathname;
+const STANDALONE = fileURLToPath(new URL("../dist/main.js", import.meta.url));
+const CLI = fileURLToPath(new URL("../../cli/dist/main.js", import.meta.url));
+const { Watch: watch } = healthService as unknown as ServiceDefinition;
 
 let parent: string;
 let home: string;
@@ -159,6 +164,95 @@ describe("npm start", () => {
     const { code, lines } = await runToExit(STANDALONE, env);
     expect(code).toBe(1);
     expect(lines.join("\n")).toContain(`${join(home, "secrets/root.key")} is missing: restore it from your backup`);
+  });
+
+  it("refuses to start without all of its secrets once it has data, and makes no new ones", async () => {
+    const first = await start();
+    await first.kill("SIGTERM");
+    rmSync(join(home, "secrets"), { recursive: true });
+    const { code, lines } = await runToExit(STANDALONE, env);
+    expect(code).toBe(1);
+    expect(lines.at(-1)).toContain(`the secrets in ${join(home, "secrets")} are gone, and without them what is stored can never be read: restore them from your backup`);
+    expect(existsSync(join(home, "secrets"))).toBe(false);
+  });
+
+  it("refuses a second start on the same home, and the first goes on whole", async () => {
+    const first = await start();
+    await post("/v1/memories", { memories: [{ text: "The piano is tuned in May." }] });
+    const second = await runToExit(STANDALONE, { ...env, MEMSEAL_HTTP_ADDRESS: `127.0.0.1:${await freePort()}`, MEMSEAL_GRPC_ADDRESS: `127.0.0.1:${await freePort()}` });
+    expect(second.code).toBe(1);
+    expect(second.lines).toHaveLength(1);
+    expect(second.lines[0]).toContain(`already running on ${home}, pid ${first.pid}`);
+    expect((await post("/v1/memories/search", { query: "piano" })).body).toMatchObject({ dense: true, reranked: true });
+    // A gateway that starts now reads the keys of this run, and finds the sockets.
+    const gateway = descendants(first.pid).find((pid) => readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("gateway"))!;
+    process.kill(gateway, "SIGKILL");
+    let found: Answer | undefined;
+    for (let tries = 0; tries < 100 && found === undefined; tries++) {
+      await delay(200);
+      found = await post("/v1/memories/search", { query: "piano" }).then(({ body }) => body, () => undefined);
+    }
+    expect(found?.results[0].memory.text).toBe("The piano is tuned in May.");
+    await first.kill("SIGTERM");
+  });
+
+  it("shows a key that works also on a database that was made anew", async () => {
+    const first = await start();
+    await first.kill("SIGTERM");
+    const before = apiKey();
+    rmSync(join(home, "postgres"), { recursive: true });
+    const second = await start();
+    expect(apiKey()).toBe(before);
+    expect((await post("/v1/memories", { memories: [{ text: "It rains." }] })).status).toBe(201);
+    await second.kill("SIGTERM");
+  });
+
+  it("refuses a key that was made with other secrets, saying what to restore", async () => {
+    const first = await start();
+    await first.kill("SIGTERM");
+    writeFileSync(join(home, "secrets/api-key.pepper"), randomBytes(32));
+    const { code, lines } = await runToExit(STANDALONE, env);
+    expect(code).toBe(1);
+    expect(lines.join("\n")).toContain(`the secrets are not those that the key in ${join(home, "api-key")} was made with: restore them from your backup`);
+  });
+
+  it("stops in time while somebody watches a service's health", async () => {
+    const running = await start();
+    const clients = [env["MEMSEAL_GRPC_ADDRESS"], `unix:${join(home, "run/indexer.sock")}`].map((address) =>
+      new Client(address, credentials.createInsecure(), { "grpc.default_authority": "localhost" }));
+    await Promise.all(clients.map((client) => new Promise((resolve) => {
+      const stream = client.makeServerStreamRequest(watch.path, watch.requestSerialize, watch.responseDeserialize, { service: "" });
+      stream.once("data", resolve).on("error", () => undefined);
+    })));
+    const below = descendants(running.pid);
+    const startedAt = performance.now();
+    await running.kill("SIGTERM");
+    expect(await running.exited).toBe(0);
+    expect(performance.now() - startedAt).toBeLessThan(30_000);
+    await expectAllGone(below);
+    for (const client of clients) client.close();
+  });
+
+  it("stops what is still starting when the start is called off, and leaves no process behind", async () => {
+    const starting = await startProcess(STANDALONE, env, { readyLine: '"event":"database ready"' });
+    const below = descendants(starting.pid);
+    await starting.kill("SIGTERM");
+    expect(await starting.exited).toBe(0);
+    await expectAllGone(below);
+  });
+
+  it("starts from a folder, and on a home, with spaces and letters beyond ASCII in their paths", async () => {
+    const root = fileURLToPath(new URL("../../..", import.meta.url));
+    const elsewhere = join(parent, "mémo séal");
+    for (const app of ["standalone", "gateway", "indexer", "reranker"]) {
+      for (const part of ["package.json", "dist"]) cpSync(join(root, "apps", app, part), join(elsewhere, "apps", app, part), { recursive: true });
+    }
+    symlinkSync(join(root, "node_modules"), join(elsewhere, "node_modules"));
+    home = join(parent, "hömé dir");
+    env["MEMSEAL_HOME"] = home;
+    const running = await startProcess(join(elsewhere, "apps/standalone/dist/main.js"), env, { readyLine: '"service":"standalone","event":"ready"' });
+    expect((await post("/v1/memories", { memories: [{ text: "It rains." }] })).status).toBe(201);
+    await running.kill("SIGTERM");
   });
 
   it("says in one clear line that a port is in use", async () => {

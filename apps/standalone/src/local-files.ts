@@ -1,15 +1,13 @@
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { chmodSync, existsSync, lstatSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { formatApiKey, generateApiKey, generateAssertionKeys, hashApiKeySecret } from "@memseal/auth";
+import { formatApiKey, generateApiKey, generateAssertionKeys, hashApiKeySecret, parseApiKey, type ApiKey } from "@memseal/auth";
 import { userHash } from "@memseal/crypto";
+import { AppError, StartupError } from "@memseal/errors";
 import { loadSecret, type LocalSecrets } from "@memseal/keys";
 import { createApiKey } from "@memseal/storage";
 
-/** A Unix socket's path has at most 107 bytes on Linux and 103 on macOS. */
-const MAX_SOCKET_PATH = 103;
-const LONGEST_SOCKET_NAME = "/reranker.sock";
 const FIRST_USER = "local";
+const API_KEY_FILE = "api-key";
 
 /**
  * The installation's home, made if it is not there. For this user alone; made by root, it can be passed through,
@@ -20,16 +18,13 @@ export function ensureHome(dir: string): string {
   return dir;
 }
 
-/** A directory for this user alone. */
-export function ensurePrivateDir(dir: string): string {
-  mkdirSync(dir, { recursive: true, mode: 0o700 });
-  return dir;
-}
-
-/** Where the private services listen: in the home, or beside it where its path is too long for a socket. */
-export function socketDir(home: string): string {
-  const dir = join(home, "run");
-  return Buffer.byteLength(dir + LONGEST_SOCKET_NAME) <= MAX_SOCKET_PATH ? ensurePrivateDir(dir) : mkdtempSync(join(tmpdir(), "memseal-run-"));
+/**
+ * Whether this home was used before: then its secrets exist, or are lost. What a database elsewhere holds is not
+ * known here: its owner sees no tenant's rows.
+ */
+export function hasData(home: string): boolean {
+  // A link to a database that is gone counts too.
+  return ["postgres", API_KEY_FILE].some((name) => lstatSync(join(home, name), { throwIfNoEntry: false }) !== undefined);
 }
 
 /** The gateway's Ed25519 pair of this run. */
@@ -41,19 +36,37 @@ export function writeAssertionKeys(dir: string): { privateKeyFile: string; publi
   return files;
 }
 
-/** The key of the first user, made at the first start and kept beside the secrets, so that every start can show it. */
-export async function firstApiKey(file: string, secrets: LocalSecrets, ownerUrl: string): Promise<string> {
-  if (existsSync(file)) return readFileSync(file, "utf8");
-  const key = generateApiKey();
-  await createApiKey(ownerUrl, {
-    keyId: key.keyId,
-    secretHash: hashApiKeySecret(loadSecret(secrets.files.pepper), key.secret),
-    tenant: userHash(loadSecret(secrets.files.tenantSecret), FIRST_USER),
-    namespace: "default",
-    scopes: ["read", "write"],
-  });
+/**
+ * The key of the first user, made at the first start and kept beside the secrets, so that every start can show it.
+ * Each start sees to it that the database knows it: that may be another one than last time.
+ * @throws StartupError when file, secrets and database do not belong together
+ */
+export async function firstApiKey(home: string, secrets: LocalSecrets, ownerUrl: string): Promise<string> {
+  const file = join(home, API_KEY_FILE);
+  const key = readApiKey(file) ?? generateApiKey();
+  try {
+    await createApiKey(ownerUrl, {
+      keyId: key.keyId,
+      secretHash: hashApiKeySecret(loadSecret(secrets.files.pepper), key.secret),
+      tenant: userHash(loadSecret(secrets.files.tenantSecret), FIRST_USER),
+      namespace: "default",
+      scopes: ["read", "write"],
+    });
+  } catch (cause) {
+    if (!(cause instanceof AppError && cause.code === "already_exists")) throw cause;
+    throw new StartupError(`the secrets are not those that the key in ${file} was made with: restore them from your backup`, { cause });
+  }
   writePrivately(file, formatApiKey(key));
   return formatApiKey(key);
+}
+
+function readApiKey(file: string): ApiKey | undefined {
+  if (!existsSync(file)) return undefined;
+  try {
+    return parseApiKey(readFileSync(file, "utf8").trim());
+  } catch (cause) {
+    throw new StartupError(`${file} holds no API key: restore it, or remove it to have a new one made`, { cause });
+  }
 }
 
 function writePrivately(file: string, text: string): void {

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { parseConfig } from "@memseal/config";
 import { ensureLocalSecrets } from "@memseal/keys";
 import { Logger } from "@memseal/telemetry";
@@ -6,38 +7,50 @@ import { runService } from "@memseal/transport";
 import { banner } from "./banner.js";
 import { standaloneConfig } from "./config.js";
 import { openDatabase } from "./database.js";
-import { ensureHome, ensurePrivateDir, firstApiKey, socketDir, writeAssertionKeys } from "./local-files.js";
-import { ServiceProcess } from "./service-process.js";
+import { ensureHome, firstApiKey, hasData, writeAssertionKeys } from "./local-files.js";
+import { ensurePrivateDir, RunDir } from "./run-dir.js";
+import { ServiceProcess, type ServiceSpec } from "./service-process.js";
 
 const log = new Logger("standalone");
 
-const scriptOf = (app: string) => new URL(`../../${app}/dist/main.js`, import.meta.url).pathname;
+/** Three services one after the other, 12 s each, and a database that may take 30 s to close its connections. */
+const STOP_WITHIN_MS = 75_000;
+
+const scriptOf = (app: string) => fileURLToPath(new URL(`../../${app}/dist/main.js`, import.meta.url));
 
 await runService(log, async () => {
   const config = parseConfig(standaloneConfig, process.env);
   const home = ensureHome(config.MEMSEAL_HOME);
-  const secrets = ensureLocalSecrets(ensurePrivateDir(join(home, "secrets")));
-  const run = socketDir(home);
-  const { privateKeyFile, publicKeyFile } = writeAssertionKeys(run);
-  const rerankerSocket = join(run, "reranker.sock");
-  const indexerSocket = join(run, "indexer.sock");
+  const run = await RunDir.claim(home);
 
   // In the order they stop: who calls before who is called.
-  const started: { stop(): Promise<void> }[] = [];
+  const parts: { stop(): Promise<void> }[] = [run];
   const close = async () => {
-    for (const part of started) await part.stop();
+    for (const part of parts) await part.stop();
+  };
+  // Registered before it is ready, so that it is stopped even then.
+  const startChild = (spec: Omit<ServiceSpec, "script">): Promise<void> => {
+    const child = new ServiceProcess({ ...spec, script: scriptOf(spec.name) }, log);
+    parts.unshift(child);
+    return child.start();
   };
   try {
+    const secretsDir = join(home, "secrets");
+    const secrets = ensureLocalSecrets(secretsDir, { hasData: hasData(home) });
+    ensurePrivateDir(secretsDir);
+    const { privateKeyFile, publicKeyFile } = writeAssertionKeys(run.path);
+    const rerankerSocket = join(run.path, "reranker.sock");
+    const indexerSocket = join(run.path, "indexer.sock");
+
     // The reranker loads its models while the database starts.
-    const reranker = ServiceProcess.start({ name: "reranker", script: scriptOf("reranker"), socket: rerankerSocket, env: { MEMSEAL_RERANKER_ADDRESS: `unix:${rerankerSocket}` } }, log);
+    const reranker = startChild({ name: "reranker", socket: rerankerSocket, env: { MEMSEAL_RERANKER_ADDRESS: `unix:${rerankerSocket}` } });
     // Awaited below, where its failure is handled; without this it would be unhandled until then.
     reranker.catch(() => undefined);
     const database = await openDatabase(config, log);
-    started.unshift(database);
-    started.unshift(await reranker);
-    started.unshift(await ServiceProcess.start({
+    parts.unshift(database);
+    await reranker;
+    await startChild({
       name: "indexer",
-      script: scriptOf("indexer"),
       socket: indexerSocket,
       env: {
         MEMSEAL_INDEXER_ADDRESS: `unix:${indexerSocket}`,
@@ -46,10 +59,9 @@ await runService(log, async () => {
         MEMSEAL_ROOT_KEY_FILE: secrets.files.rootKey,
         MEMSEAL_ASSERTION_PUBLIC_KEY_FILES: publicKeyFile,
       },
-    }, log));
-    started.unshift(await ServiceProcess.start({
+    });
+    await startChild({
       name: "gateway",
-      script: scriptOf("gateway"),
       env: {
         MEMSEAL_HTTP_ADDRESS: config.MEMSEAL_HTTP_ADDRESS,
         MEMSEAL_GRPC_ADDRESS: config.MEMSEAL_GRPC_ADDRESS,
@@ -59,18 +71,18 @@ await runService(log, async () => {
         MEMSEAL_PEPPER_FILE: secrets.files.pepper,
         MEMSEAL_ASSERTION_KEY_FILE: privateKeyFile,
       },
-    }, log));
-    const apiKey = await firstApiKey(join(home, "api-key"), secrets, database.urls.owner);
+    });
+    const apiKey = await firstApiKey(home, secrets, database.urls.owner);
     process.stdout.write(`${banner({
       httpAddress: config.MEMSEAL_HTTP_ADDRESS,
       grpcAddress: config.MEMSEAL_GRPC_ADDRESS,
       home,
       apiKey,
-      newSecretsDir: secrets.created ? join(home, "secrets") : undefined,
+      newSecretsDir: secrets.created ? secretsDir : undefined,
     })}\n`);
     return { address: config.MEMSEAL_HTTP_ADDRESS, close };
   } catch (error) {
     await close();
     throw error;
   }
-});
+}, { stopWithinMs: STOP_WITHIN_MS });

@@ -9,6 +9,8 @@ const FIRST_RESTART_MS = 500;
 const SLOWEST_RESTART_MS = 10_000;
 /** A child that ran this long has recovered: its next restart is quick again. */
 const HEALTHY_MS = 30_000;
+/** A little longer than a service gives itself. */
+const STOP_WITHIN_MS = 12_000;
 
 export interface ServiceSpec {
   name: string;
@@ -19,32 +21,36 @@ export interface ServiceSpec {
   socket?: string;
 }
 
-/** One service as a child process, started again whenever it ends by itself. */
+/** One service as a child process, started again whenever it ends by itself once it was ready. */
 export class ServiceProcess {
   #child: ChildProcess | undefined;
+  #wasReady = false;
   #stopping = false;
   #restartMs = FIRST_RESTART_MS;
 
-  private constructor(
+  constructor(
     private readonly spec: ServiceSpec,
     private readonly log: Logger,
   ) {}
 
   /** Resolves when the service is ready. @throws StartupError when it ends first */
-  static async start(spec: ServiceSpec, log: Logger): Promise<ServiceProcess> {
-    const service = new ServiceProcess(spec, log);
-    await service.#run();
-    return service;
+  async start(): Promise<void> {
+    await this.#run();
   }
 
-  /** Asks it to finish what is in flight, and waits. */
+  /** Asks it to finish what is in flight, and waits; ends it when that takes too long. */
   async stop(): Promise<void> {
     this.#stopping = true;
     const child = this.#child;
     if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
     const exited = new Promise((resolve) => child.once("exit", resolve));
     child.kill("SIGTERM");
+    const impatience = setTimeout(() => {
+      this.log.warn("child did not stop, killing it", { child: this.spec.name, durationMs: STOP_WITHIN_MS });
+      child.kill("SIGKILL");
+    }, STOP_WITHIN_MS);
     await exited;
+    clearTimeout(impatience);
   }
 
   #run(): Promise<void> {
@@ -65,7 +71,10 @@ export class ServiceProcess {
         createInterface({ input: child.stderr }).on("line", (line) => {
           process.stderr.write(`${line}\n`);
           const { event, reason } = eventOf(line);
-          if (event === "ready") resolve();
+          if (event === "ready") {
+            this.#wasReady = true;
+            resolve();
+          }
           if (event === "cannot start" && reason !== undefined) why = reason;
         });
       }
@@ -73,7 +82,7 @@ export class ServiceProcess {
       // "close" rather than "exit": by then its last line has been read.
       child.once("close", (exitCode, signal) => {
         reject(new StartupError(`the ${name} did not start: ${why}`));
-        if (!this.#stopping) this.#restartLater(startedAt, { exitCode, signal });
+        if (this.#wasReady && !this.#stopping) this.#restartLater(startedAt, { exitCode, signal });
       });
     });
   }

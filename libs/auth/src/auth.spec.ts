@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseUserHash, SecretBytes } from "@memseal/crypto";
-import { UnauthenticatedError } from "@memseal/errors";
+import { StartupError, UnauthenticatedError } from "@memseal/errors";
 import { SignJWT } from "jose";
 import { formatApiKey, generateApiKey, hashApiKeySecret, parseApiKey } from "./api-keys.js";
 import { AssertionSigner, AssertionVerifier, generateAssertionKeys, type TenantClaims } from "./tenant-assertion.js";
@@ -62,16 +62,36 @@ describe("tenant assertion", () => {
     expect(await rotating.verify(await signer.sign(claims), "read")).toEqual(claims);
   });
 
-  it.each([
-    ["expired", -10, "memseal.indexer.v1"],
-    ["longer than 60 s", 61, "memseal.indexer.v1"],
-    ["for another audience", 30, "elsewhere"],
-  ])("is refused when %s", async (_what, lifetimeS, audience) => {
+  const INDEXER = "memseal.indexer.v1";
+  const TEN_YEARS_S = 10 * 365 * 24 * 3600;
+
+  /** Signed by the known gateway, from `iat` to `exp` in seconds from now. */
+  async function signedFor(iat: number, exp: number, audience = INDEXER): Promise<string> {
     const kid = (JSON.parse(Buffer.from((await signer.sign(claims)).split(".")[0], "base64url").toString()) as { kid: string }).kid;
     const now = Math.floor(Date.now() / 1000);
-    const token = await new SignJWT({ ...claims }).setProtectedHeader({ alg: "EdDSA", kid }).setAudience(audience)
-      .setIssuedAt(now).setExpirationTime(now + lifetimeS).sign(createPrivateKey(pair.privateKey));
-    await expect(verifier.verify(token, "read")).rejects.toThrow(UnauthenticatedError);
+    return new SignJWT({ ...claims }).setProtectedHeader({ alg: "EdDSA", kid }).setAudience(audience)
+      .setIssuedAt(now + iat).setExpirationTime(now + exp).sign(createPrivateKey(pair.privateKey));
+  }
+
+  it.each<[string, number, number, string]>([
+    ["expired", -30, -10, INDEXER],
+    ["longer than 60 s", 0, 61, INDEXER],
+    ["older than 60 s", -70, -8, INDEXER],
+    ["signed for a time to come", TEN_YEARS_S, TEN_YEARS_S + 30, INDEXER],
+    ["signed further ahead than clocks may differ", 10, 40, INDEXER],
+    ["for another audience", 0, 30, "elsewhere"],
+  ])("is refused when %s", async (_what, iat, exp, audience) => {
+    await expect(verifier.verify(await signedFor(iat, exp, audience), "read")).rejects.toThrow(UnauthenticatedError);
+  });
+
+  it("is accepted from a gateway whose clock is a few seconds off", async () => {
+    expect(await verifier.verify(await signedFor(3, 33), "read")).toEqual(claims);
+    expect(await verifier.verify(await signedFor(-32, -2), "read")).toEqual(claims);
+  });
+
+  it("is verified with the public key only: a private key is refused at start", () => {
+    expect(() => AssertionVerifier.load([file("c.key", pair.privateKey)])).toThrow("the public key only");
+    expect(() => AssertionVerifier.load([file("both.pem", pair.publicKey + pair.privateKey)])).toThrow(StartupError);
   });
 
   it("refuses to start with a key of another kind", () => {

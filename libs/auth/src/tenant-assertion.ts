@@ -9,8 +9,10 @@ import { z } from "zod";
 export const ASSERTION_KEY = "memseal-assertion";
 const AUDIENCE = "memseal.indexer.v1";
 const LIFETIME_S = 30;
-/** The longest lifetime a verifier accepts, whatever the signer wrote. */
+/** The longest lifetime, and the greatest age, that a verifier accepts, whatever the signer wrote. */
 const MAX_LIFETIME_S = 60;
+/** How far the clocks of gateway and indexer may be apart. */
+const CLOCK_TOLERANCE_S = 5;
 
 /** Which calls an assertion allows. */
 export type MethodClass = "read" | "write";
@@ -20,6 +22,9 @@ export interface TenantClaims {
   scopes: readonly string[];
   method: MethodClass;
 }
+
+// createPublicKey would take a private key, too, and derive the public one.
+const PRIVATE_PEM = /PRIVATE KEY-----/;
 
 const claimsSchema = z.object({
   tenant: z.string(),
@@ -62,16 +67,23 @@ export class AssertionVerifier {
     this.#keys = keys;
   }
 
-  /** @throws StartupError unless every file holds an Ed25519 public key in PEM */
+  /** @throws StartupError unless every file holds an Ed25519 public key in PEM, and no private one */
   static load(publicKeyFiles: readonly string[]): AssertionVerifier {
-    const keys = publicKeyFiles.map((file) => loadKey(file, createPublicKey));
+    const keys = publicKeyFiles.map((file) => loadKey(file, createPublicKey, PRIVATE_PEM));
     return new AssertionVerifier(new Map(keys.map((key) => [keyIdOf(key), key])));
   }
 
   /** @throws UnauthenticatedError on any fault, without saying which */
   async verify(assertion: string | undefined, method: MethodClass): Promise<TenantClaims> {
     try {
-      const { payload } = await jwtVerify(assertion ?? "", this.#findKey, { algorithms: ["EdDSA"], audience: AUDIENCE, requiredClaims: ["exp", "iat"] });
+      const { payload } = await jwtVerify(assertion ?? "", this.#findKey, {
+        algorithms: ["EdDSA"],
+        audience: AUDIENCE,
+        requiredClaims: ["exp", "iat"],
+        // Refuses an iat in the future, too: lifetime alone would let one signed for next year wait until then.
+        maxTokenAge: MAX_LIFETIME_S,
+        clockTolerance: CLOCK_TOLERANCE_S,
+      });
       const claims = claimsSchema.parse(payload);
       if (claims.method !== method || claims.exp - claims.iat > MAX_LIFETIME_S) throw new UnauthenticatedError();
       return { tenant: parseUserHash(claims.tenant), scopes: claims.scopes, method };
@@ -95,13 +107,16 @@ export function generateAssertionKeys(): { privateKey: string; publicKey: string
   });
 }
 
-function loadKey(file: string, parse: (pem: Buffer) => KeyObject): KeyObject {
+function loadKey(file: string, parse: (pem: string) => KeyObject, refused?: RegExp): KeyObject {
+  let pem: string;
   let key: KeyObject;
   try {
-    key = parse(readFileSync(file));
+    pem = readFileSync(file, "utf8");
+    key = parse(pem);
   } catch (error) {
     throw new StartupError(`assertion key file ${file} cannot be read as a PEM key`, { cause: error });
   }
+  if (refused?.test(pem)) throw new StartupError(`assertion key file ${file} holds a private key: whoever verifies must have the public key only`);
   if (key.asymmetricKeyType !== "ed25519") throw new StartupError(`assertion key file ${file} must hold an Ed25519 key`);
   return key;
 }

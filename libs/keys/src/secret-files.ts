@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
-import { closeSync, existsSync, fsyncSync, fstatSync, linkSync, openSync, readFileSync, rmSync, writeSync } from "node:fs";
-import { join } from "node:path";
+import { closeSync, existsSync, fsyncSync, fstatSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { KEY_BYTES, SecretBytes } from "@memseal/crypto";
 import { StartupError } from "@memseal/errors";
 
@@ -39,39 +39,61 @@ export interface LocalSecrets {
   created: boolean;
 }
 
+export interface LocalSecretsOptions {
+  /** True when data sealed with these secrets may exist already: none is made then. */
+  hasData: boolean;
+}
+
 /**
- * The secrets of a local installation, made together at its first start and never again: a directory that holds
- * only some of them has lost the others.
+ * The secrets of a local installation in `dir`, made together at its first start and never again: a directory that
+ * holds only some of them has lost the others, and one that holds none beside data has lost all.
  * @throws StartupError when one is missing, short, readable by others, or equal to another
  */
-export function ensureLocalSecrets(dir: string): LocalSecrets {
+export function ensureLocalSecrets(dir: string, { hasData }: LocalSecretsOptions): LocalSecrets {
   const files = Object.fromEntries(NAMES.map((name) => [name, join(dir, SECRET_FILES[name])])) as Record<SecretName, string>;
   const missing = NAMES.filter((name) => !existsSync(files[name]));
   const created = missing.length === NAMES.length;
+  if (created && hasData) {
+    throw new StartupError(`the secrets in ${dir} are gone, and without them what is stored can never be read: restore them from your backup`);
+  }
   if (!created && missing.length > 0) {
     throw new StartupError(`secret file ${missing.map((name) => files[name]).join(", ")} is missing: restore it from your backup`);
   }
-  if (created) for (const name of NAMES) createSecretFile(files[name]);
+  if (created) createSecrets(dir);
   assertDistinct(NAMES.map((name) => files[name]));
   return { files, created };
 }
 
 /** @throws StartupError when two files hold the same secret */
 export function assertDistinct(files: readonly string[]): void {
-  const seen = new Map<string, string>();
-  for (const file of files) {
-    const secret = loadSecret(file).reveal().toString("base64");
-    const twin = seen.get(secret);
-    if (twin !== undefined) throw new StartupError(`secret files ${twin} and ${file} are equal: each must be random on its own`);
-    seen.set(secret, file);
+  const secrets = files.map((file) => ({ file, bytes: loadSecret(file).reveal() }));
+  for (const [i, { file, bytes }] of secrets.entries()) {
+    const twin = secrets.slice(0, i).find((other) => other.bytes.equals(bytes));
+    if (twin !== undefined) throw new StartupError(`secret files ${twin.file} and ${file} are equal: each must be random on its own`);
   }
 }
 
-/** Writes 32 random bytes, mode 0600, whole or not at all; never over an existing file. */
+/** All three or none: they are made in a directory beside `dir`, which then takes its place. @throws StartupError */
+function createSecrets(dir: string): void {
+  const partial = `${dir}.partial-${process.pid}`;
+  // A process that died while it made them may have had this number.
+  rmSync(partial, { recursive: true, force: true });
+  mkdirSync(partial, { mode: 0o700 });
+  try {
+    for (const name of NAMES) createSecretFile(join(partial, SECRET_FILES[name]));
+    syncDirectory(partial);
+    renameSync(partial, dir);
+    syncDirectory(dirname(dir));
+  } catch (error) {
+    rmSync(partial, { recursive: true, force: true });
+    throw new StartupError(`secrets could not be made in ${dir} (${(error as NodeJS.ErrnoException).code}): it must be absent or an empty directory, no link and no mount point`, { cause: error });
+  }
+}
+
+/** Writes 32 random bytes, mode 0600, through to the disk. */
 function createSecretFile(file: string): void {
   const bytes = randomBytes(KEY_BYTES);
-  const partial = `${file}.${process.pid}.partial`;
-  const fd = openSync(partial, "wx", 0o600);
+  const fd = openSync(file, "wx", 0o600);
   try {
     writeSync(fd, bytes);
     fsyncSync(fd);
@@ -79,9 +101,14 @@ function createSecretFile(file: string): void {
     closeSync(fd);
     bytes.fill(0);
   }
+}
+
+/** Makes the names in a directory durable: those of new files are not by fsync of the files. */
+function syncDirectory(dir: string): void {
+  const fd = openSync(dir, "r");
   try {
-    linkSync(partial, file);
+    fsyncSync(fd);
   } finally {
-    rmSync(partial);
+    closeSync(fd);
   }
 }

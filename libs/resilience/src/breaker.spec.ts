@@ -1,4 +1,4 @@
-import { AppError, DeadlineExceededError, OverloadedError, UnavailableError } from "@memseal/errors";
+import { AppError, DeadlineExceededError, InvalidArgumentError, OverloadedError, UnavailableError } from "@memseal/errors";
 import { Breaker, type CallerLimits, type Outcome } from "./breaker.js";
 
 const RESET_MS = 60;
@@ -110,6 +110,13 @@ describe("Breaker", () => {
   it("is not opened by a peer that answers it is busy", async () => {
     const one = breaker();
     await repeat(20, () => one.run(() => Promise.reject(new OverloadedError("queue full")), patient()));
+    await expect(one.run(() => Promise.resolve(1), patient())).resolves.toEqual({ ok: true, value: 1 });
+  });
+
+  it("is not opened by requests that the peer calls wrong: one caller's must not count for all", async () => {
+    const one = breaker();
+    const refused = await repeat(20, () => one.run(() => Promise.reject(new InvalidArgumentError("passages[0]", "is too long")), patient()));
+    expect(refused).toEqual(Array(20).fill({ ok: false, skipped: "error" }));
     await expect(one.run(() => Promise.resolve(1), patient())).resolves.toEqual({ ok: true, value: 1 });
   });
 

@@ -91,12 +91,12 @@ export class Breaker {
   }
 
   /**
-   * The peer answered that it is busy, or the caller did not wait long enough. A probe must tell something, so while
+   * The peer answered that it is busy or that this one request is wrong, or the caller did not wait long enough. A probe must tell something, so while
    * half-open only the peer's own answer counts; otherwise a caller that leaves would close the breaker.
    */
   #isExcused(error: unknown, { controller, callerIsShorter }: Attempt): boolean {
     const code = codeOf(error);
-    if (code === "resource_exhausted") return true;
+    if (code === "resource_exhausted" || code === "invalid_argument") return true;
     if (this.#circuit.halfOpen) return false;
     return controller.signal.aborted || (callerIsShorter && code === "deadline_exceeded");
   }

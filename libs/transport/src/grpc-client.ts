@@ -1,12 +1,12 @@
 import { Client, credentials, Metadata, type MethodDefinition } from "@grpc/grpc-js";
 import { AppError, DeadlineExceededError } from "@memseal/errors";
 import { fromGrpcStatus } from "./grpc-status.js";
-import { MAX_ANSWER_BYTES } from "./limits.js";
+import { MAX_INNER_MESSAGE_BYTES } from "./limits.js";
 
 /** A channel to one service that comes back to a restarted peer within half a second. */
 export function connect(address: string): Client {
   return new Client(address, credentials.createInsecure(), {
-    "grpc.max_receive_message_length": MAX_ANSWER_BYTES,
+    "grpc.max_receive_message_length": MAX_INNER_MESSAGE_BYTES,
     "grpc.initial_reconnect_backoff_ms": 100,
     "grpc.min_reconnect_backoff_ms": 100,
     "grpc.max_reconnect_backoff_ms": 500,

@@ -4,6 +4,7 @@ import { toAppError } from "@memseal/errors";
 import type { Logger } from "@memseal/telemetry";
 import { throwError, type Observable } from "rxjs";
 import { REQUEST_ID_KEY, toGrpcStatus } from "./grpc-status.js";
+import { logFailure } from "./log-failure.js";
 
 /** The one place where a thrown value becomes a gRPC status. Nest's own filter would give an AppError no code. */
 @Catch()
@@ -13,9 +14,7 @@ export class GrpcErrorFilter implements ExceptionFilter {
   catch(thrown: unknown, host: ArgumentsHost): Observable<never> {
     const error = toAppError(thrown);
     const requestId = host.switchToRpc().getContext<Metadata>().get(REQUEST_ID_KEY)[0]?.toString();
-    if (error.code === "internal" || error.code === "data_loss") {
-      this.log.error("request failed", { code: error.code, ...(requestId === undefined ? {} : { requestId }), error });
-    }
+    logFailure(this.log, error, requestId);
     return throwError(() => toGrpcStatus(error));
   }
 }

@@ -4,6 +4,7 @@ import type { Logger } from "@memseal/telemetry";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { REQUEST_ID_KEY } from "./grpc-status.js";
 import { httpFaultOf, problemHeaders, problemOf } from "./http-problem.js";
+import { logFailure } from "./log-failure.js";
 
 const answered = new WeakMap<FastifyReply, ErrorCode>();
 
@@ -20,11 +21,8 @@ export class HttpErrorFilter implements ExceptionFilter {
   /** For errors that Fastify meets before there is a route to catch them. */
   answer(thrown: unknown, request: FastifyRequest, reply: FastifyReply): void {
     const fault = httpFaultOf(thrown);
-    const { code } = fault.error;
-    if (code === "internal" || code === "data_loss") {
-      this.log.error("request failed", { code, requestId: request.id, error: fault.error });
-    }
-    answered.set(reply, code);
+    logFailure(this.log, fault.error, request.id);
+    answered.set(reply, fault.error.code);
     void reply
       .code(fault.status)
       .headers({ [REQUEST_ID_KEY]: request.id, ...problemHeaders(fault) })

@@ -4,7 +4,7 @@ export { GrpcErrorFilter } from "./grpc-error.filter.js";
 export { grpcServer, healthOf, startGrpcService, type GrpcServerSpec } from "./grpc-server.js";
 export { fromGrpcStatus, REQUEST_ID_KEY, toGrpcStatus } from "./grpc-status.js";
 export { failureOf, HttpErrorFilter } from "./http-error.filter.js";
-export { MAX_ANSWER_BYTES, MAX_MESSAGE_BYTES } from "./limits.js";
+export { MAX_INNER_MESSAGE_BYTES, MAX_MESSAGE_BYTES } from "./limits.js";
 export { requestIdFrom } from "./request-id.js";
 export { runService } from "./run-service.js";
 export { Access, TenantGuard, tenantOf } from "./tenant.guard.js";

@@ -8,34 +8,70 @@ export interface RunningService {
   close(): Promise<void>;
 }
 
+export interface RunServiceOptions {
+  /** Longest stop, from the first request on: what hangs after that is cut off. */
+  stopWithinMs?: number;
+}
+
+/** The default deadline of a call: what is in flight for longer was promised no answer. */
+const STOP_WITHIN_MS = 10_000;
+
+/** One Ctrl-C arrives twice under npm: from the terminal, and passed on by npm. */
+const REPEATED_WITHIN_MS = 1_000;
+
 /**
  * Runs a service process: starts it, logs `ready`, and stops it on SIGTERM, SIGINT or when the process that
- * started it with an IPC channel is gone. Ends with one clear line and exit code 1 when it cannot start.
+ * started it with an IPC channel is gone, also while it is still starting. Ends with one clear line and exit code 1
+ * when it cannot start, with exit code 1 when it has not stopped in time, and at once on a second signal.
  */
-export async function runService(log: Logger, start: () => Promise<RunningService>): Promise<void> {
+export async function runService(log: Logger, start: () => Promise<RunningService>, { stopWithinMs = STOP_WITHIN_MS }: RunServiceOptions = {}): Promise<void> {
+  const stopping = stopRequest(log, stopWithinMs);
+  let service: RunningService;
   try {
-    const service = await start();
-    let stopping = false;
-    const stop = (reason: string) => {
-      if (stopping) return;
-      stopping = true;
-      log.info("stopping", { reason });
-      service.close().then(
-        () => process.exit(0),
-        (error: unknown) => {
-          log.error("stop failed", { error });
-          process.exit(1);
-        },
-      );
-    };
-    process.on("SIGTERM", stop);
-    process.on("SIGINT", stop);
-    process.on("disconnect", () => { stop("parent gone"); });
-    log.info("ready", { address: service.address });
+    service = await start();
   } catch (error) {
     log.error("cannot start", { reason: reasonOf(error), error });
     process.exit(1);
   }
+  log.info("ready", { address: service.address });
+  await stopping;
+  try {
+    await service.close();
+  } catch (error) {
+    log.error("stop failed", { error });
+    process.exit(1);
+  }
+  process.exit(0);
+}
+
+/** Resolves when this process is asked to stop; from then on it ends by itself after `stopWithinMs`. */
+function stopRequest(log: Logger, stopWithinMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    let stoppingSinceMs: number | undefined;
+    const stop = (reason: string) => {
+      if (stoppingSinceMs !== undefined) return;
+      stoppingSinceMs = performance.now();
+      log.info("stopping", { reason });
+      setTimeout(() => {
+        log.error("stop took too long", { durationMs: stopWithinMs });
+        process.exit(1);
+      }, stopWithinMs);
+      resolve();
+    };
+    const onSignal = (signal: NodeJS.Signals) => {
+      if (stoppingSinceMs === undefined) {
+        stop(signal);
+      } else if (performance.now() - stoppingSinceMs > REPEATED_WITHIN_MS) {
+        log.warn("stopped at once", { reason: `second signal, ${signal}` });
+        process.exit(1);
+      }
+    };
+    process.on("SIGTERM", onSignal);
+    process.on("SIGINT", onSignal);
+    process.on("disconnect", () => { stop("parent gone"); });
+    // It may have gone while this process loaded its code.
+    if ("connected" in process && !process.connected) stop("parent gone");
+  });
 }
 
 function reasonOf(error: unknown): string {

@@ -1,10 +1,11 @@
 import { readdirSync } from "node:fs";
 import { tmpdir } from "node:os";
+import { fileURLToPath } from "node:url";
 import { runToExit } from "@memseal/transport/testing";
 
 describe("npm run demo", () => {
   it("finds at least 17 of 20 answers in the first three, shows the other user nothing of them, and leaves nothing behind", async () => {
-    const { code, lines } = await runToExit(new URL("../dist/main.js", import.meta.url).pathname, {
+    const { code, lines } = await runToExit(fileURLToPath(new URL("../dist/main.js", import.meta.url)), {
       // A shared test machine is slower than the 250 ms that production allows.
       MEMSEAL_RERANK_TIMEOUT_MS: "5000",
     });

@@ -1,9 +1,13 @@
 import { execFile, spawn } from "node:child_process";
 import { createServer, type AddressInfo } from "node:net";
 import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 
-const builtMain = (app: string) => new URL(`../../../apps/${app}/dist/main.js`, import.meta.url).pathname;
+const builtMain = (app: string) => fileURLToPath(new URL(`../../../apps/${app}/dist/main.js`, import.meta.url));
+
+/** A little longer than a Memseal gives itself. */
+const STOP_WITHIN_MS = 80_000;
 
 /** A whole Memseal with its state in one directory, as `npm start` runs it. */
 export interface MemsealProcess {
@@ -36,7 +40,9 @@ export async function startMemseal(home: string): Promise<MemsealProcess> {
     },
     async stop() {
       child.kill("SIGTERM");
+      const impatience = setTimeout(() => child.kill("SIGKILL"), STOP_WITHIN_MS);
       await exited;
+      clearTimeout(impatience);
     },
   };
 }
