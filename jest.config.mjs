@@ -30,7 +30,7 @@ export function jestConfig(kind, rootDir) {
     },
     testTimeout: kind === "unit" ? 20_000 : 120_000,
     // A failed set-up can leave a server open; the run must end all the same.
-    forceExit: kind !== "unit",
+    forceExit: true,
     maxWorkers: kind === "unit" ? 2 : 1,
   };
 }
