@@ -5,28 +5,28 @@
 export const SABOTAGES = [
   {
     name: "policy dropped",
-    file: "libs/storage/src/migrations/0001-first-light.ts",
+    file: "libs/storage/src/migrations/row-security.ts",
     find: "await runner.query(`ALTER TABLE memseal.${table} ENABLE ROW LEVEL SECURITY`);",
     replace: "",
     test: { kind: "integration", project: "libs/storage", spec: "rls", turnsRed: "forgets its WHERE no foreign row" },
   },
   {
     name: "policy that lets everyone through",
-    file: "libs/storage/src/migrations/0001-first-light.ts",
+    file: "libs/storage/src/migrations/row-security.ts",
     find: "USING (${IS_TENANT}) WITH CHECK (${IS_TENANT})`);",
     replace: "USING (true) WITH CHECK (true)`);",
     test: { kind: "integration", project: "libs/storage", spec: "rls", turnsRed: "forgets its WHERE no foreign row" },
   },
   {
     name: "policy that takes an unset tenant for any",
-    file: "libs/storage/src/migrations/0001-first-light.ts",
+    file: "libs/storage/src/migrations/row-security.ts",
     find: "user_hash = decode(nullif(current_setting('app.user_hash', true), ''), 'hex')",
     replace: "coalesce(user_hash = decode(nullif(current_setting('app.user_hash', true), ''), 'hex'), true)",
     test: { kind: "integration", project: "libs/storage", spec: "rls", turnsRed: "when no tenant is set" },
   },
   {
     name: "FORCE dropped",
-    file: "libs/storage/src/migrations/0001-first-light.ts",
+    file: "libs/storage/src/migrations/row-security.ts",
     find: "await runner.query(`ALTER TABLE memseal.${table} FORCE ROW LEVEL SECURITY`);",
     replace: "",
     test: { kind: "integration", project: "libs/storage", spec: "rls", turnsRed: "binds the owner of the tables too" },
@@ -62,15 +62,15 @@ export const SABOTAGES = [
   {
     name: "row id left out of the AAD",
     file: "libs/crypto/src/envelope.ts",
-    find: "aad.set(rowId, HEADER_BYTES + 34);",
-    replace: "aad.fill(0, HEADER_BYTES + 34, HEADER_BYTES + 50);",
+    find: "AAD.set(rowId, ROW_ID_AT);",
+    replace: "",
     test: { kind: "unit", project: "libs/crypto", spec: "seal", turnsRed: "refuses a blob moved to another row" },
   },
   {
     name: "tenant left out of the AAD",
     file: "libs/crypto/src/envelope.ts",
-    find: 'aad.write(tenant, HEADER_BYTES + 2, 32, "hex");',
-    replace: "aad.fill(0, HEADER_BYTES + 2, HEADER_BYTES + 34);",
+    find: "AAD.set(tenantBytes(tenant), TENANT_AT);",
+    replace: "",
     test: { kind: "unit", project: "libs/crypto", spec: "seal", turnsRed: "refuses a blob moved to another tenant" },
   },
   {

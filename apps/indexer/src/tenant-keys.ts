@@ -1,4 +1,4 @@
-import { Keyring, OpenError, SecretBytes, TenantKey, type UserHash } from "@memseal/crypto";
+import { generateKey, Keyring, OpenError, SecretBytes, TenantKey, type UserHash } from "@memseal/crypto";
 import { AppError } from "@memseal/errors";
 import type { RootProvider } from "@memseal/keys";
 import type { EmbeddingGeneration, MemoryStore, TenantDatabase, WrappedKey } from "@memseal/storage";
@@ -39,17 +39,21 @@ export class TenantKeys {
       throw new AppError("data_loss", `this tenant's key is wrapped by root key ${rootKeyId}, and this indexer holds ${this.root.rootKeyId}: give it the right file`);
     }
     const bytes = await this.root.unwrap(wrapped, { tenant, version, purpose });
-    const key = TenantKey.of(SecretBytes.of(bytes));
+    const secret = SecretBytes.of(bytes);
     bytes.fill(0);
-    if (!key.commitment.equals(commitment)) throw new OpenError();
+    const key = new TenantKey(secret);
+    secret.zero();
+    if (!key.commitsTo(commitment)) throw new OpenError();
     return key;
   }
 
   /** Makes the tenant with its first key and embedding generation, unless another writer was faster. */
   async create(tenant: UserHash, embedding: EmbeddingGeneration): Promise<void> {
-    const key = TenantKey.generate();
+    const secret = generateKey();
+    const key = new TenantKey(secret);
     const version = 1;
-    const wrapped = await this.root.wrap(key.revealForWrapping(), { tenant, version, purpose: "seal" });
+    const wrapped = await this.root.wrap(secret.reveal(), { tenant, version, purpose: "seal" });
+    secret.zero();
     const { provider, rootKeyId } = this.root;
     await this.database.withTenant(tenant, (tx) => this.store.createTenant(
       tx,

@@ -1,16 +1,16 @@
 import { decrypt, encrypt } from "./aead.js";
-import { associatedData, blobHeader, parseBlob, type Place } from "./envelope.js";
+import { assembleBlob, associatedData, parseBlob, type Place } from "./envelope.js";
 import { OpenError } from "./errors.js";
 import type { Keyring } from "./keyring.js";
-import { nextNonce } from "./nonce.js";
+import { nextNonce } from "./nonce-pool.js";
 
 /** plaintext to blob v1 under the keyring's primary key, bound to its place. */
 export function seal(plaintext: Uint8Array, keyring: Keyring, place: Place): Buffer {
   const key = keyring.primary;
-  const header = blobHeader(key.kid);
+  const { header } = key;
   const nonce = nextNonce();
   const [ciphertext, tag] = encrypt(key.fieldKey(place.field), nonce, associatedData(header, place), plaintext);
-  return Buffer.concat([header, nonce, ciphertext, tag]);
+  return assembleBlob(header, nonce, ciphertext, tag);
 }
 
 /**
@@ -18,8 +18,8 @@ export function seal(plaintext: Uint8Array, keyring: Keyring, place: Place): Buf
  * @throws OpenError on any mismatch
  */
 export function open(blob: Buffer, keyring: Keyring, place: Place): Buffer {
-  const { header, kid, nonce, ciphertext, tag } = parseBlob(blob);
+  const { kid, nonce, ciphertext, tag } = parseBlob(blob);
   const key = keyring.find(kid);
   if (key === undefined) throw new OpenError();
-  return decrypt(key.fieldKey(place.field), nonce, associatedData(header, place), ciphertext, tag);
+  return decrypt(key.fieldKey(place.field), nonce, associatedData(blob, place), ciphertext, tag);
 }

@@ -7,12 +7,34 @@ declare const userHashBrand: unique symbol;
 /** A tenant: HMAC-SHA256 of a user id, as 64 lower-case hex digits. */
 export type UserHash = string & { readonly [userHashBrand]: never };
 
-/** The tenant of a user id in the default namespace. */
-export function userHash(tenantSecret: SecretBytes, userId: string): UserHash {
-  if (userId === "" || userId.includes("\0") || !userId.isWellFormed()) {
-    throw new InvalidArgumentError("user_id", "must not be empty and holds no NUL and no lone surrogate");
+/** The namespace of credentials that are bound to no other. */
+export const DEFAULT_NAMESPACE = "default";
+const MAX_NAMESPACE_BYTES = 255;
+
+/**
+ * The tenant of a user id: HMAC-SHA256(tenant secret, user id) in the default namespace, in others
+ * HMAC-SHA256(tenant secret, 0x00 | u16 length | namespace | user id). No user id begins with NUL and every length is
+ * written, so no two users of any two namespaces meet.
+ * @throws InvalidArgumentError for a user id or namespace that is empty, or holds NUL or a lone surrogate
+ */
+export function userHash(tenantSecret: SecretBytes, userId: string, namespace: string = DEFAULT_NAMESPACE): UserHash {
+  const mac = createHmac("sha256", tenantSecret.reveal());
+  const id = nameBytes(userId, "user_id");
+  if (namespace !== DEFAULT_NAMESPACE) {
+    const name = nameBytes(namespace, "namespace");
+    if (name.length > MAX_NAMESPACE_BYTES) throw new InvalidArgumentError("namespace", `must have at most ${MAX_NAMESPACE_BYTES} bytes`);
+    const prefix = Buffer.alloc(3);
+    prefix.writeUInt16BE(name.length, 1);
+    mac.update(prefix).update(name);
   }
-  return createHmac("sha256", tenantSecret.reveal()).update(userId, "utf8").digest("hex") as UserHash;
+  return mac.update(id).digest("hex") as UserHash;
+}
+
+function nameBytes(name: string, field: string): Buffer {
+  if (name === "" || name.includes("\0") || !name.isWellFormed()) {
+    throw new InvalidArgumentError(field, "must not be empty and holds no NUL and no lone surrogate");
+  }
+  return Buffer.from(name, "utf8");
 }
 
 /** @throws InvalidArgumentError unless 64 lower-case hex digits */

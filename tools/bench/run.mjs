@@ -1,0 +1,53 @@
+// usage: node tools/bench/run.mjs <file.bench.ts> [--check]
+// Prints a row a figure beside its commit and its aim; with --check exits 1 where a commit is missed.
+import { spawnSync } from "node:child_process";
+import { cpus, totalmem } from "node:os";
+import { resolve } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+
+const [file, ...options] = process.argv.slice(2);
+const isChild = process.execArgv.includes("tsx");
+const unknown = options.find((option) => option !== "--check");
+if (file === undefined || unknown !== undefined) {
+  console.error("usage: node tools/bench/run.mjs <file.bench.ts> [--check]");
+  process.exit(2);
+}
+
+if (!isChild) {
+  // Benches stand beside what they measure, in TypeScript, and import it from source.
+  const root = fileURLToPath(new URL("../..", import.meta.url));
+  const { status } = spawnSync(
+    process.execPath,
+    ["--conditions=@memseal/source", "--import", "tsx", fileURLToPath(import.meta.url), resolve(file), ...options],
+    { stdio: "inherit", cwd: root },
+  );
+  process.exit(status ?? 1);
+}
+
+/**
+ * A bench exports `title`, `settings` (a list of lines) and `run()`, which gives its figures:
+ * { what, value, unit, spread: [low, high], commit?, aim?, note? }. Higher is better unless `lowerIsBetter`.
+ */
+const bench = await import(pathToFileURL(file).href);
+const git = (...args) => spawnSync("git", args, { encoding: "utf8" }).stdout?.trim() ?? "";
+const dirty = git("status", "--porcelain") === "" ? "" : ", with changes";
+console.log(bench.title);
+console.log(`commit ${git("rev-parse", "--short", "HEAD") || "unknown"}${dirty}; ${new Date().toISOString().slice(0, 10)}; Node ${process.versions.node}, OpenSSL ${process.versions.openssl}`);
+console.log(`${cpus().length} x ${cpus()[0]?.model ?? "unknown CPU"}, ${Math.round(totalmem() / 2 ** 30)} GiB`);
+for (const line of bench.settings) console.log(line);
+
+const figures = await bench.run();
+const meets = (value, bound, { lowerIsBetter }) => (lowerIsBetter ? value <= bound : value >= bound);
+const show = (value) => (value === undefined ? "-" : Math.abs(value) >= 100 ? Math.round(value).toLocaleString("en") : value.toPrecision(3));
+const rows = figures.map((figure) => {
+  const { what, value, unit, spread, commit, aim, note = "" } = figure;
+  const verdict = commit === undefined ? "" : !meets(value, commit, figure) ? "MISSED" : aim !== undefined && meets(value, aim, figure) ? "aim" : "commit";
+  return [what, show(value), unit, spread ? `${show(spread[0])} .. ${show(spread[1])}` : "", show(commit), show(aim), verdict, note];
+});
+const table = [["figure", "median", "unit", "spread", "commit", "aim", "", ""], ...rows];
+const widths = table[0].map((_head, column) => Math.max(...table.map((row) => row[column].length)));
+for (const row of table) console.log(row.map((cell, column) => cell.padEnd(widths[column])).join("  ").trimEnd());
+
+const missed = rows.filter((row) => row[6] === "MISSED").length;
+if (missed > 0) console.log(`${missed} of ${rows.length} figures miss their commit`);
+process.exit(options.includes("--check") && missed > 0 ? 1 : 0);
