@@ -5,7 +5,8 @@ import type { Logger } from "@memseal/telemetry";
 import type { StandaloneConfig } from "./config.js";
 
 export interface Database {
-  urls: RoleUrls;
+  /** Nothing that runs here is the scheduler. */
+  urls: Omit<RoleUrls, "scheduler">;
   stop(): Promise<void>;
 }
 

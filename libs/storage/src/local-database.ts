@@ -11,12 +11,12 @@ import { provisionDatabase, provisionRoles, ROLES, type LoginRole } from "./role
 
 const DATABASE = "memseal";
 const CONNECTION_FILE = "connection.json";
-const LOGIN_ROLES = ["owner", "app", "auth"] as const satisfies readonly LoginRole[];
+const LOGIN_ROLES = ["owner", "app", "auth", "scheduler"] as const satisfies readonly LoginRole[];
 
 /** A connection URL for each role that can log in. They hold passwords. */
 export type RoleUrls = Readonly<Record<LoginRole, string>>;
 
-const roleUrlsSchema = z.object({ owner: z.string(), app: z.string(), auth: z.string() });
+const roleUrlsSchema = z.object({ owner: z.string(), app: z.string(), auth: z.string(), scheduler: z.string() });
 
 /** The embedded server with the product's roles, database and schema in it. */
 export class LocalDatabase {

@@ -23,6 +23,7 @@ describe("migrations", () => {
     const before = await tables();
     await test.asSuperuser("INSERT INTO memseal.tenant (user_hash) VALUES (decode(repeat('ab', 32), 'hex'))");
     await migrateDown(test.urls.owner);
+    await migrateDown(test.urls.owner);
     expect(await tables()).toEqual([]);
     await migrateUp(test.urls.owner);
     expect(await tables()).toEqual(before);
@@ -30,6 +31,6 @@ describe("migrations", () => {
 
   it("do nothing when there is nothing to do, from two processes at once", async () => {
     await Promise.all([migrateUp(test.urls.owner), migrateUp(test.urls.owner)]);
-    expect(await test.asSuperuser("SELECT number FROM memseal.schema_version")).toEqual([{ number: 1 }]);
+    expect(await test.asSuperuser("SELECT number FROM memseal.schema_version")).toEqual([{ number: 1 }, { number: 2 }]);
   });
 });

@@ -9,10 +9,11 @@ export const SCHEMA = "memseal";
  * - owner: owns the tables, runs migrations, creates API keys; services never use it
  * - app: reads and writes rows of the tenant that its transaction names
  * - auth: may execute the one function that looks an API key up
+ * - scheduler: sees which tenants have work due, and no row of theirs
  * - keys: cannot log in; owns that function, and the owner takes it on to write API keys
  */
-export const ROLES = { owner: "memseal_owner", app: "memseal_app", auth: "memseal_auth", keys: "memseal_keys" } as const;
-export type LoginRole = "owner" | "app" | "auth";
+export const ROLES = { owner: "memseal_owner", app: "memseal_app", auth: "memseal_auth", scheduler: "memseal_scheduler", keys: "memseal_keys" } as const;
+export type LoginRole = "owner" | "app" | "auth" | "scheduler";
 
 const ATTRIBUTES = "NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS NOINHERIT";
 
@@ -36,7 +37,7 @@ export async function provisionDatabase(superuser: ClientBase, database: string)
   const found = await superuser.query("SELECT 1 FROM pg_database WHERE datname = $1", [database]);
   if (found.rowCount === 0) await superuser.query(`CREATE DATABASE ${name} OWNER ${ROLES.owner}`);
   await superuser.query(`REVOKE ALL ON DATABASE ${name} FROM PUBLIC`);
-  await superuser.query(`GRANT CONNECT ON DATABASE ${name} TO ${ROLES.app}, ${ROLES.auth}`);
+  await superuser.query(`GRANT CONNECT ON DATABASE ${name} TO ${ROLES.app}, ${ROLES.auth}, ${ROLES.scheduler}`);
 }
 
 /** A role statement takes no parameters, so a password must be harmless as a literal. */

@@ -3,7 +3,7 @@ import type pg from "pg";
 import { SCHEMA } from "./roles.js";
 
 /** The schema this release is built for. */
-export const SERVICE_SCHEMA = 1;
+export const SERVICE_SCHEMA = 2;
 
 /**
  * Refuses a connection whose role could see past row security: superuser, BYPASSRLS, owner of a table (or able to

@@ -4,6 +4,10 @@ import { BigintColumn, UserHashColumn } from "./columns.js";
 /** What a caller added. Everything the caller gave is in the two sealed columns. */
 @Entity({ name: "memory", schema: "memseal" })
 @Index("memory_seq", ["userHash", "seq"])
+@Index("memory_key_ref", ["userHash", "keyRef"], { unique: true, where: "key_ref IS NOT NULL" })
+@Index("memory_content_ref", ["userHash", "contentRef"], { where: "content_ref IS NOT NULL" })
+@Index("memory_run_ref_position", ["userHash", "runRef", "position"], { unique: true, where: "run_ref IS NOT NULL" })
+@Index("memory_expires_at", ["userHash", "expiresAt"], { where: "expires_at IS NOT NULL" })
 export class MemoryEntity {
   @UserHashColumn() userHash!: Buffer;
   /** UUID version 7. */

@@ -1,11 +1,9 @@
 import type { MigrationInterface, QueryRunner } from "typeorm";
 import { ROLES } from "../roles.js";
+import { isolateTenants } from "./row-security.js";
 
 /** Tables that hold rows of tenants; each is under forced row security. */
 const TENANT_TABLES = ["tenant", "tenant_key", "memory", "chunk", "memory_tombstone", "embedding_generation"];
-
-/** Unset gives NULL, and after a transaction the setting is '' rather than unset: both must match no row. */
-const IS_TENANT = "user_hash = decode(nullif(current_setting('app.user_hash', true), ''), 'hex')";
 
 /** Every key starts with the tenant: a key without it would tell by its errors what other tenants hold. */
 const TABLES = `
@@ -136,12 +134,7 @@ const KEY_LOOKUP = `
 export class FirstLight0001000000000 implements MigrationInterface {
   async up(runner: QueryRunner): Promise<void> {
     await runner.query(TABLES);
-    for (const table of TENANT_TABLES) {
-      await runner.query(`ALTER TABLE memseal.${table} ENABLE ROW LEVEL SECURITY`);
-      // FORCE: without it the owner of a table sees every row.
-      await runner.query(`ALTER TABLE memseal.${table} FORCE ROW LEVEL SECURITY`);
-      await runner.query(`CREATE POLICY tenant_isolation ON memseal.${table} USING (${IS_TENANT}) WITH CHECK (${IS_TENANT})`);
-    }
+    await isolateTenants(runner, TENANT_TABLES);
     await runner.query("ALTER TABLE memseal.api_key ENABLE ROW LEVEL SECURITY");
     await runner.query("ALTER TABLE memseal.api_key FORCE ROW LEVEL SECURITY");
     await runner.query(`CREATE POLICY key_administration ON memseal.api_key TO ${ROLES.keys} USING (true) WITH CHECK (true)`);
