@@ -1,12 +1,14 @@
 import "reflect-metadata";
 import { parseConfig } from "@memseal/config";
 import { INDEXER_PACKAGE, IndexerServiceService } from "@memseal/contracts/indexer";
+import { freeBuffersInline } from "@memseal/crypto";
 import { Logger } from "@memseal/telemetry";
 import { runService, startGrpcService } from "@memseal/transport";
 import { indexerConfig } from "./config.js";
 import { IndexerModule } from "./indexer.module.js";
 
 const log = new Logger("indexer");
+freeBuffersInline();
 
 await runService(log, async () => {
   const config = parseConfig(indexerConfig, process.env);

@@ -1,14 +1,14 @@
 import { spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { fileURLToPath } from "node:url";
-import { chunkRowId } from "./tenant.js";
 import { encodeEmbedding } from "./embedding.js";
 import { FIELD, type Place } from "./envelope.js";
+import { freeBuffersInline } from "./free-buffers-inline.js";
 import { generateKey } from "./key-material.js";
 import { Keyring } from "./keyring.js";
 import { open, seal } from "./seal.js";
 import { TenantKey } from "./tenant-key.js";
-import { parseUserHash } from "./tenant.js";
+import { chunkRowId, parseUserHash } from "./tenant.js";
 
 const ROUNDS = 7;
 const SECONDS = 0.3;
@@ -40,6 +40,8 @@ interface Figure {
 }
 
 export function run(): Figure[] {
+  // As the indexer does.
+  freeBuffersInline();
   const rounds = new Map<string, number[]>();
   const add = (name: string, value: number) => rounds.set(name, [...(rounds.get(name) ?? []), value]);
   const reference = pythonReference(0);
