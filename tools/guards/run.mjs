@@ -10,6 +10,8 @@ import { SABOTAGES } from "./sabotages.mjs";
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const wanted = process.argv[2];
 const copy = mkdtempSync(join(tmpdir(), "memseal-guards-"));
+// Red or not is the same on every server and after every length of time.
+const { MEMSEAL_TEST_POSTGRES_URL: _otherServer, ...environment } = { ...process.env, MEMSEAL_SOAK_S: "1" };
 
 /** The workspace's sources, with third-party modules linked and its own packages linked to the copy. */
 function makeCopy() {
@@ -26,7 +28,7 @@ function makeCopy() {
 function runSpec({ kind, project, spec }) {
   const results = join(copy, ".test-results", project, `${kind}.json`);
   rmSync(results, { force: true });
-  spawnSync(process.execPath, ["jest.run.mjs", kind, project, `--testPathPatterns=${spec.replaceAll(".", "\\.")}\\.(integration-)?spec`], { cwd: copy, stdio: "ignore" });
+  spawnSync(process.execPath, ["jest.run.mjs", kind, project, `--testPathPatterns=${spec.replaceAll(".", "\\.")}\\.(integration-)?spec`], { cwd: copy, stdio: "ignore", env: environment });
   const tests = existsSync(results) ? JSON.parse(readFileSync(results, "utf8")).testResults.flatMap(({ assertionResults }) => assertionResults) : [];
   const titles = (wanted) => tests.filter(({ status }) => status === wanted).map(({ fullName }) => fullName);
   return { failed: titles("failed"), passed: titles("passed") };

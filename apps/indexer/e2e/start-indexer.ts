@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import type { Client, MethodDefinition } from "@grpc/grpc-js";
 import { ASSERTION_KEY, AssertionSigner, generateAssertionKeys, type MethodClass } from "@memseal/auth";
 import { parseUserHash, type UserHash } from "@memseal/crypto";
-import { startTestDatabase, type TestDatabase } from "@memseal/storage/testing";
+import { startTestDatabase, type EmbeddedTestDatabase } from "@memseal/storage/testing";
 import { connect, unary } from "@memseal/transport";
 import { freePort, startProcess, type ServiceProcess } from "@memseal/transport/testing";
 
@@ -13,7 +13,7 @@ export const INDEXER_SCRIPT = fileURLToPath(new URL("../dist/main.js", import.me
 
 /** A database and the files an indexer needs, for any number of indexer processes. */
 export interface IndexerWorld {
-  readonly database: TestDatabase;
+  readonly database: EmbeddedTestDatabase;
   readonly signer: AssertionSigner;
   /** Variables of a working indexer, but for its address. */
   readonly env: Readonly<Record<string, string>>;

@@ -1,6 +1,14 @@
 import { DeadlineExceededError, OverloadedError, UnavailableError } from "@memseal/errors";
 import pg from "pg";
 
+/** A row of another tenant came back: row security has failed, and nothing of the row was used. No caller is told more than "internal error". */
+export class ForeignRowError extends Error {
+  constructor() {
+    super("a row of another tenant came back: row security has failed");
+    this.name = new.target.name;
+  }
+}
+
 /** SQLSTATE classes that say "not now" rather than "wrong": connection, resources, operator intervention. */
 const PASSING = /^(08|53|57P)/;
 

@@ -32,12 +32,12 @@ export class LocalDatabase {
   static async start(dir: string, log: Logger): Promise<LocalDatabase> {
     const server = await EmbeddedPostgres.start({ dataDir: dir, log });
     try {
-      const passwords = Object.fromEntries(LOGIN_ROLES.map((role) => [role, randomBytes(24).toString("base64url")])) as Record<LoginRole, string>;
+      const passwords = newPasswords();
       await asSuperuser(server, async (superuser) => {
         await provisionRoles(superuser, passwords);
         await provisionDatabase(superuser, DATABASE);
       });
-      const urls = Object.fromEntries(LOGIN_ROLES.map((role) => [role, urlOf(server, ROLES[role], passwords[role])])) as Record<LoginRole, string>;
+      const urls = roleUrlsOf(passwords, (role, password) => urlOf(server, role, password));
       await migrateUp(urls.owner);
       writePrivately(join(dir, CONNECTION_FILE), JSON.stringify(urls));
       return new LocalDatabase(server, urls);
@@ -50,6 +50,16 @@ export class LocalDatabase {
   stop(): Promise<void> {
     return this.server.stop();
   }
+}
+
+/** A random password for each role that can log in. */
+export function newPasswords(): Record<LoginRole, string> {
+  return Object.fromEntries(LOGIN_ROLES.map((role) => [role, randomBytes(24).toString("base64url")])) as Record<LoginRole, string>;
+}
+
+/** urlOf: the connection URL of a database role. */
+export function roleUrlsOf(passwords: Readonly<Record<LoginRole, string>>, urlOf: (role: string, password: string) => string): RoleUrls {
+  return Object.fromEntries(LOGIN_ROLES.map((role) => [role, urlOf(ROLES[role], passwords[role])])) as Record<LoginRole, string>;
 }
 
 /**

@@ -78,7 +78,7 @@ export class MemoryStore {
   async readState(database: TenantDatabase, tenant: UserHash): Promise<TenantState | undefined> {
     const rows = await database.queryAsTenant<TenantStateRow>(
       tenant,
-      `SELECT seq, epoch, state, generation, tombstone_floor FROM memseal.tenant WHERE user_hash = decode('${tenant}', 'hex')`,
+      `SELECT user_hash, seq, epoch, state, generation, tombstone_floor FROM memseal.tenant WHERE user_hash = decode('${tenant}', 'hex')`,
     );
     const [row] = rows;
     return row && {
@@ -112,22 +112,32 @@ export class MemoryStore {
   /** Keys that may still open rows, newest first. */
   async readKeys(tx: TenantTransaction, purpose: Purpose): Promise<WrappedKey[]> {
     const { rows } = await tx.query<WrappedKeyRow>(
-      `SELECT purpose, version, kid, commitment, provider, root_key_id, wrapped, status FROM memseal.tenant_key
+      `SELECT user_hash, purpose, version, kid, commitment, provider, root_key_id, wrapped, status FROM memseal.tenant_key
        WHERE user_hash = $1 AND purpose = $2 AND status IN ('active', 'decrypt_only') ORDER BY version DESC`,
       [tx.userHash, purpose],
     );
-    return rows.map(({ root_key_id: rootKeyId, ...row }) => ({ ...row, rootKeyId }));
+    return rows.map((row) => ({
+      purpose: row.purpose,
+      version: row.version,
+      kid: row.kid,
+      commitment: row.commitment,
+      provider: row.provider,
+      rootKeyId: row.root_key_id,
+      wrapped: row.wrapped,
+      status: row.status,
+    }));
   }
 
   /** The generation that searches read, or undefined before the tenant's first write. */
   async readActiveGeneration(tx: TenantTransaction): Promise<EmbeddingGeneration | undefined> {
     const { rows } = await tx.query<EmbeddingGeneration>(
-      `SELECT g.generation, g.model, g.dimension, g.chunker
+      `SELECT user_hash, g.generation, g.model, g.dimension, g.chunker
        FROM memseal.tenant AS t JOIN memseal.embedding_generation AS g USING (user_hash, generation)
        WHERE t.user_hash = $1`,
       [tx.userHash],
     );
-    return rows[0];
+    const [row] = rows;
+    return row && { generation: row.generation, model: row.model, dimension: row.dimension, chunker: row.chunker };
   }
 
   /** Names the model of a generation whose vectors all came from callers so far; false where it has another by now. */
@@ -146,11 +156,11 @@ export class MemoryStore {
   async takeTurn(tx: TenantTransaction): Promise<WriteTurn | undefined> {
     const { rows } = await tx.query<{ seq: string; generation: number; at: Date }>(
       `UPDATE memseal.tenant SET seq = seq + 1 WHERE user_hash = $1 AND state = 'active'
-       RETURNING seq, generation, date_trunc('milliseconds', clock_timestamp()) AS at`,
+       RETURNING user_hash, seq, generation, date_trunc('milliseconds', clock_timestamp()) AS at`,
       [tx.userHash],
     );
     const [row] = rows;
-    return row && { ...row, seq: Number(row.seq) };
+    return row && { seq: Number(row.seq), generation: row.generation, at: row.at };
   }
 
   /** Keeps the tenant's totals, which quotas are checked against. */
@@ -181,12 +191,12 @@ export class MemoryStore {
   /** Deletes a memory with its chunks and leaves a tombstone; returns the bytes of what is gone, or undefined where it is absent. */
   async deleteMemory(tx: TenantTransaction, turn: WriteTurn, id: string): Promise<{ bytes: number } | undefined> {
     const memory = await tx.query<{ bytes: number }>(
-      "DELETE FROM memseal.memory WHERE user_hash = $1 AND id = $2 RETURNING octet_length(text_cipher) + octet_length(meta_cipher) AS bytes",
+      "DELETE FROM memseal.memory WHERE user_hash = $1 AND id = $2 RETURNING user_hash, octet_length(text_cipher) + octet_length(meta_cipher) AS bytes",
       [tx.userHash, id],
     );
     if (memory.rowCount === 0) return undefined;
     const chunks = await tx.query<{ bytes: number }>(
-      "DELETE FROM memseal.chunk WHERE user_hash = $1 AND memory_id = $2 RETURNING octet_length(emb_cipher) AS bytes",
+      "DELETE FROM memseal.chunk WHERE user_hash = $1 AND memory_id = $2 RETURNING user_hash, octet_length(emb_cipher) AS bytes",
       [tx.userHash, id],
     );
     await tx.query("INSERT INTO memseal.memory_tombstone (user_hash, id, seq, deleted_at) VALUES ($1, $2, $3, $4)", [tx.userHash, id, turn.seq, turn.at]);
@@ -210,14 +220,14 @@ export class MemoryStore {
 
   /** Everything newer than a seq, of one generation; from 0, everything there is. In a snapshot transaction. */
   async changesSince(tx: TenantTransaction, { seq, generation }: { seq: number; generation: number }): Promise<Changes> {
-    const tenant = await tx.query<{ seq: string; tombstone_floor: string }>("SELECT seq, tombstone_floor FROM memseal.tenant WHERE user_hash = $1", [tx.userHash]);
+    const tenant = await tx.query<{ seq: string; tombstone_floor: string }>("SELECT user_hash, seq, tombstone_floor FROM memseal.tenant WHERE user_hash = $1", [tx.userHash]);
     const memories = await tx.query<SealedMemoryRow>(`${SELECT_MEMORY} WHERE user_hash = $1 AND seq > $2 ORDER BY seq, id`, [tx.userHash, seq]);
     const chunks = await tx.query<SealedChunkRow>(
-      `SELECT memory_id, generation, chunk_no, row_version, emb_cipher FROM memseal.chunk
+      `SELECT user_hash, memory_id, generation, chunk_no, row_version, emb_cipher FROM memseal.chunk
        WHERE user_hash = $1 AND generation = $2 AND seq > $3 ORDER BY memory_id, chunk_no`,
       [tx.userHash, generation, seq],
     );
-    const tombstones = await tx.query<{ id: string }>("SELECT id FROM memseal.memory_tombstone WHERE user_hash = $1 AND seq > $2", [tx.userHash, seq]);
+    const tombstones = await tx.query<{ id: string }>("SELECT user_hash, id FROM memseal.memory_tombstone WHERE user_hash = $1 AND seq > $2", [tx.userHash, seq]);
     return {
       seq: Number(tenant.rows[0]?.seq ?? 0),
       tombstoneFloor: Number(tenant.rows[0]?.tombstone_floor ?? 0),
@@ -263,7 +273,7 @@ interface SealedChunkRow {
   emb_cipher: Buffer;
 }
 
-const SELECT_MEMORY = "SELECT id, row_version, text_cipher, meta_cipher, created_at, updated_at FROM memseal.memory";
+const SELECT_MEMORY = "SELECT user_hash, id, row_version, text_cipher, meta_cipher, created_at, updated_at FROM memseal.memory";
 
 function toSealedMemory(row: SealedMemoryRow): SealedMemory {
   return {

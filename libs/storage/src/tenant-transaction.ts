@@ -1,6 +1,15 @@
 import type { UserHash } from "@memseal/crypto";
-import type pg from "pg";
-import { toStorageError } from "./errors.js";
+import pg from "pg";
+import { ForeignRowError, toStorageError } from "./errors.js";
+import { assertTenantStatement } from "./tenant-statement.js";
+
+/** Told when a wall between tenants was put to the test. */
+export interface TenantWalls {
+  /** A row of another tenant came back from the database: row security has failed. */
+  onForeignRow(): void;
+  /** The database refused a statement that the role or the tenant has no right to. */
+  onRefused(): void;
+}
 
 /** Statements of one tenant inside its transaction. Useless once the transaction has ended. */
 export class TenantTransaction {
@@ -11,18 +20,21 @@ export class TenantTransaction {
     readonly tenant: UserHash,
     /** The tenant as the bytes of a `user_hash` column: every statement names it beside the policy. */
     readonly userHash: Buffer,
+    private readonly walls: TenantWalls,
   ) {
     this.#client = client;
   }
 
-  /** @throws UnavailableError when the database is away */
+  /**
+   * One statement that reads or writes rows, or a savepoint. Rows come back with their `user_hash`, which is compared.
+   * @throws UnavailableError when the database is away; ForeignRowError when a row of another tenant came back
+   */
   async query<Row extends pg.QueryResultRow>(sql: string, parameters: unknown[] = []): Promise<pg.QueryResult<Row>> {
     if (this.#client === undefined) throw new Error("this tenant transaction has ended");
-    try {
-      return await this.#client.query<Row>(sql, parameters);
-    } catch (error) {
-      throw toStorageError(error);
-    }
+    assertTenantStatement(sql);
+    const result = await run<Row>(this.#client, this.walls, sql, parameters);
+    assertOwnRows(result, this.userHash, this.walls);
+    return result;
   }
 
   end(): void {
@@ -37,7 +49,10 @@ export interface TransactionOptions {
 
 /** The app role's connections. Nothing is read or written outside a tenant's transaction. */
 export class TenantDatabase {
-  constructor(private readonly pool: pg.Pool) {}
+  constructor(
+    private readonly pool: pg.Pool,
+    private readonly walls: TenantWalls = { onForeignRow: () => undefined, onRefused: () => undefined },
+  ) {}
 
   /**
    * Runs `work` in one transaction in which row security shows `tenant` and nobody else; commits, or rolls back
@@ -46,12 +61,12 @@ export class TenantDatabase {
   async withTenant<T>(tenant: UserHash, work: (tx: TenantTransaction) => Promise<T>, { snapshot = false }: TransactionOptions = {}): Promise<T> {
     const begin = beginAs(tenant, snapshot ? " ISOLATION LEVEL REPEATABLE READ, READ ONLY" : "");
     return this.#onConnection(async (client) => {
-      const tx = new TenantTransaction(client, tenant, Buffer.from(tenant, "hex"));
+      const tx = new TenantTransaction(client, tenant, Buffer.from(tenant, "hex"), this.walls);
       try {
-        await run(client, begin);
+        await run(client, this.walls, begin);
         const result = await work(tx);
         tx.end();
-        const commit = await run(client, "COMMIT");
+        const commit = await run(client, this.walls, "COMMIT");
         // After a failed statement that `work` swallowed, PostgreSQL answers COMMIT with ROLLBACK and no error.
         if (commit.command !== "COMMIT") throw new Error("a statement of this transaction failed: nothing was committed");
         return result;
@@ -61,13 +76,17 @@ export class TenantDatabase {
     });
   }
 
-  /** One statement without parameters in a tenant's transaction, all in one round trip. */
+  /** One statement without parameters in a tenant's transaction, all in one round trip. As strict as `query`. */
   async queryAsTenant<Row extends pg.QueryResultRow>(tenant: UserHash, sql: string): Promise<Row[]> {
-    const text = `${beginAs(tenant)}; ${sql}; COMMIT`;
+    const begin = beginAs(tenant);
+    assertTenantStatement(sql);
     return this.#onConnection(async (client) => {
       // One result a statement: BEGIN, SET, the query, COMMIT.
-      const results = await run(client, text) as unknown as pg.QueryResult<Row>[];
-      return results[2]?.rows ?? [];
+      const results = await run(client, this.walls, `${begin}; ${sql}; COMMIT`) as unknown as pg.QueryResult<Row>[];
+      const result = results[2];
+      if (result === undefined) throw new Error("a statement of a tenant came back without a result");
+      assertOwnRows(result, Buffer.from(tenant, "hex"), this.walls);
+      return result.rows;
     });
   }
 
@@ -101,10 +120,25 @@ function beginAs(tenant: UserHash, mode = ""): string {
   return `BEGIN${mode}; SET LOCAL app.user_hash = '${tenant}'`;
 }
 
-async function run(client: pg.ClientBase, sql: string): Promise<pg.QueryResult> {
+/** SQLSTATE of a row that a policy refuses, and of a table or column without a grant. */
+const INSUFFICIENT_PRIVILEGE = "42501";
+
+async function run<Row extends pg.QueryResultRow>(client: pg.ClientBase, walls: TenantWalls, sql: string, parameters?: unknown[]): Promise<pg.QueryResult<Row>> {
   try {
-    return await client.query(sql);
+    return await client.query<Row>(sql, parameters);
   } catch (error) {
+    if (error instanceof pg.DatabaseError && error.code === INSUFFICIENT_PRIVILEGE) walls.onRefused();
     throw toStorageError(error);
+  }
+}
+
+/** The third wall: it stands when the policy was dropped by hand, or the role changed, while this process runs. */
+function assertOwnRows({ rows }: pg.QueryResult, userHash: Buffer, walls: TenantWalls): void {
+  for (const row of rows as { user_hash?: unknown }[]) {
+    if (!Buffer.isBuffer(row.user_hash)) throw new Error("a tenant's statement must return user_hash with its rows");
+    if (!row.user_hash.equals(userHash)) {
+      walls.onForeignRow();
+      throw new ForeignRowError();
+    }
   }
 }

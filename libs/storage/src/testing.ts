@@ -1,39 +1,133 @@
+import { randomBytes } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { UserHash } from "@memseal/crypto";
 import { Logger } from "@memseal/telemetry";
 import pg from "pg";
-import { LocalDatabase, type RoleUrls } from "./local-database.js";
+import { LocalDatabase, newPasswords, roleUrlsOf, type RoleUrls } from "./local-database.js";
+import { migrateUp } from "./migrate.js";
+import { provisionDatabase, provisionRoles } from "./roles.js";
+import type { TenantDatabase } from "./tenant-transaction.js";
 
-/** A real PostgreSQL in a directory of its own, with roles, database and schema. */
+/** A database of its own in a real PostgreSQL, with roles and schema. */
 export interface TestDatabase {
-  readonly dir: string;
   readonly urls: RoleUrls;
-  readonly server: LocalDatabase["server"];
-  /** Runs statements as the cluster's superuser in the product's database: what a thief of the disk would see. */
+  /** The cluster's superuser, in the product's database: what a thief of the disk would see. */
+  readonly superuser: pg.ClientConfig;
   asSuperuser<Row extends pg.QueryResultRow>(sql: string, parameters?: unknown[]): Promise<Row[]>;
   stop(): Promise<void>;
 }
 
-export async function startTestDatabase(): Promise<TestDatabase> {
+export interface EmbeddedTestDatabase extends TestDatabase {
+  readonly dir: string;
+  readonly server: LocalDatabase["server"];
+}
+
+/** On an embedded server in a directory of its own. */
+export async function startTestDatabase(): Promise<EmbeddedTestDatabase> {
   const dir = mkdtempSync(join(tmpdir(), "memseal-test-"));
-  const database = await LocalDatabase.start(dir, new Logger("test", () => undefined));
+  const { urls, server } = await LocalDatabase.start(dir, new Logger("test", () => undefined));
   return {
+    ...withSuperuser(urls, server.superuser("memseal")),
     dir,
-    urls: database.urls,
-    server: database.server,
-    async asSuperuser<Row extends pg.QueryResultRow>(sql: string, parameters: unknown[] = []) {
-      const client = new pg.Client(database.server.superuser("memseal"));
-      await client.connect();
-      try {
-        return (await client.query<Row>(sql, parameters)).rows;
-      } finally {
-        await client.end();
-      }
-    },
+    server,
     async stop() {
-      await database.stop();
+      await server.stop();
       rmSync(dir, { recursive: true, force: true });
     },
   };
+}
+
+export interface TestServer {
+  name: string;
+  /** Absent where this machine has none: the tests that need it are skipped by name. */
+  start?: () => Promise<TestDatabase>;
+}
+
+/** The servers that every promise of isolation is tested on: the embedded one, and one that somebody else made. */
+export function testServers(): TestServer[] {
+  const url = process.env.MEMSEAL_TEST_POSTGRES_URL;
+  return [
+    { name: "the embedded PostgreSQL", start: startTestDatabase },
+    url === undefined
+      ? { name: "another PostgreSQL (skipped: MEMSEAL_TEST_POSTGRES_URL is not set)" }
+      : { name: "the PostgreSQL of MEMSEAL_TEST_POSTGRES_URL", start: () => startOn(url) },
+  ];
+}
+
+/** Roles belong to the cluster: no two of these at the same time. */
+async function startOn(superuserUrl: string): Promise<TestDatabase> {
+  const name = `memseal_test_${randomBytes(6).toString("hex")}`;
+  const inDatabase = (database: string) => {
+    const url = new URL(superuserUrl);
+    url.pathname = database;
+    return { connectionString: url.href };
+  };
+  const passwords = newPasswords();
+  await withClient({ connectionString: superuserUrl }, async (client) => {
+    await provisionRoles(client, passwords);
+    await provisionDatabase(client, name);
+  });
+  const urls = roleUrlsOf(passwords, (role, password) => {
+    const url = new URL(inDatabase(name).connectionString);
+    url.username = role;
+    url.password = password;
+    return url.href;
+  });
+  await migrateUp(urls.owner);
+  return {
+    ...withSuperuser(urls, inDatabase(name)),
+    stop: () => withClient({ connectionString: superuserUrl }, async (client) => {
+      await client.query(`DROP DATABASE ${name} WITH (FORCE)`);
+    }),
+  };
+}
+
+function withSuperuser(urls: RoleUrls, superuser: pg.ClientConfig): Omit<TestDatabase, "stop"> {
+  return {
+    urls,
+    superuser,
+    async asSuperuser<Row extends pg.QueryResultRow>(sql: string, parameters: unknown[] = []) {
+      return withClient(superuser, async (client) => (await client.query<Row>(sql, parameters)).rows);
+    },
+  };
+}
+
+/** A connection for as long as `work` takes. */
+export async function withClient<T>(config: pg.ClientConfig | string, work: (client: pg.Client) => Promise<T>): Promise<T> {
+  const client = new pg.Client(config);
+  await client.connect();
+  try {
+    return await work(client);
+  } finally {
+    await client.end();
+  }
+}
+
+/** Every table that holds rows of tenants. */
+export const TENANT_TABLES = [
+  "tenant", "tenant_key", "memory", "chunk", "memory_version", "memory_tombstone", "embedding_generation", "idempotency", "audit_event",
+] as const;
+
+/** Gives a tenant a row in each of them; returns its memory's id. text: what stands for the sealed text. */
+export function fillTenant(database: TenantDatabase, tenant: UserHash, text = Buffer.from("sealed")): Promise<string> {
+  const id = `0190${randomBytes(2).toString("hex")}-0000-7000-8000-${randomBytes(6).toString("hex")}`;
+  const ref = () => randomBytes(32);
+  return database.withTenant(tenant, async (tx) => {
+    const insert = (table: (typeof TENANT_TABLES)[number], columns: string, ...values: unknown[]) =>
+      tx.query(`INSERT INTO memseal.${table} (user_hash, ${columns}) VALUES ($1, ${values.map((_value, i) => `$${i + 2}`).join(", ")})`, [tx.userHash, ...values]);
+    const commitment = ref();
+    const now = new Date();
+    await insert("tenant", "seq, memory_count, byte_count", 2, 1, 9);
+    await insert("tenant_key", "purpose, version, kid, commitment, provider, root_key_id, wrapped, status", "seal", 1, commitment.subarray(0, 16), commitment, "file", "r", randomBytes(60), "active");
+    await insert("embedding_generation", "generation, model, dimension, chunker, state", 1, "m", 3, "c", "active");
+    await insert("memory", "id, seq, row_version, key_ref, content_ref, text_cipher, meta_cipher, created_at, updated_at", id, 1, 1, ref(), ref(), text, Buffer.from("meta"), now, now);
+    await insert("chunk", "generation, memory_id, chunk_no, seq, row_version, emb_cipher", 1, id, 0, 1, 1, Buffer.from("embedding"));
+    await insert("memory_version", "memory_id, row_version, event, text_cipher, meta_cipher, at", id, 1, "create", text, Buffer.from("meta"), now);
+    await insert("memory_tombstone", "id, seq, deleted_at", "01900000-0000-7000-8000-000000000000", 2, now);
+    await insert("idempotency", "key_ref, request_ref, sealed_response, expires_at", ref(), ref(), Buffer.from("response"), now);
+    await insert("audit_event", "n, at, actor_ref, action, target_ref, outcome, mac", 1, now, ref(), "memory.write", ref(), "ok", ref());
+    return id;
+  });
 }
