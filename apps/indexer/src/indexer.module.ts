@@ -1,6 +1,6 @@
 import { AssertionVerifier } from "@memseal/auth";
-import { FileProvider, loadSecret } from "@memseal/keys";
-import { ApiKeyLookup, assertSafeRole, assertSchema, createPool, MemoryStore, TenantDatabase } from "@memseal/storage";
+import { FileProvider, loadSecret, TenantKeys } from "@memseal/keys";
+import { ApiKeyLookup, assertSafeRole, assertSchema, createPool, MemoryStore, TenantDatabase, TenantKeyStore } from "@memseal/storage";
 import type { Logger } from "@memseal/telemetry";
 import { GrpcErrorFilter, TenantGuard } from "@memseal/transport";
 import { Module, type DynamicModule, type OnApplicationShutdown } from "@nestjs/common";
@@ -13,7 +13,6 @@ import { PutMemories } from "./put-memories.js";
 import { ReadMemories } from "./read-memories.js";
 import { SearchMemories } from "./search-memories.js";
 import { TenantCache } from "./tenant-cache.js";
-import { TenantKeys } from "./tenant-keys.js";
 import { TenantWrites } from "./tenant-writes.js";
 
 const APP_CONNECTIONS = 16;
@@ -33,6 +32,7 @@ export class IndexerModule {
   /** @throws StartupError when the roles, the schema or a key file is not as it must be */
   static async create(config: IndexerConfig, log: Logger): Promise<DynamicModule> {
     const root = new FileProvider(loadSecret(config.MEMSEAL_ROOT_KEY_FILE));
+    await root.health();
     const verifier = AssertionVerifier.load(config.MEMSEAL_ASSERTION_PUBLIC_KEY_FILES);
     const appPool = createPool(config.DATABASE_URL, log, APP_CONNECTIONS);
     const authPool = createPool(config.DATABASE_AUTH_URL, log, AUTH_CONNECTIONS);
@@ -43,14 +43,14 @@ export class IndexerModule {
     const database = new TenantDatabase(appPool);
     const writes = new TenantWrites(database);
     const store = new MemoryStore();
-    const keys = new TenantKeys(database, store, root);
+    const keys = new TenantKeys(new TenantKeyStore(database), root);
     const cache = new TenantCache(database, store, keys, config.MEMSEAL_INDEX_CACHE_BYTES);
     return {
       module: IndexerModule,
       controllers: [IndexerGrpc],
       providers: [
         { provide: PutMemories, useValue: new PutMemories(database, writes, store, keys) },
-        { provide: SearchMemories, useValue: new SearchMemories(database, store, cache) },
+        { provide: SearchMemories, useValue: new SearchMemories(database, store, cache, keys) },
         { provide: ReadMemories, useValue: new ReadMemories(database, store, keys) },
         { provide: DeleteMemory, useValue: new DeleteMemory(writes, store) },
         { provide: ApiKeyLookup, useValue: new ApiKeyLookup(authPool) },

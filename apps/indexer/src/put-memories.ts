@@ -1,11 +1,11 @@
 import type { AddedMemory, PutCommand } from "@memseal/contracts/indexer";
 import { toTimestamp } from "@memseal/contracts/indexer";
-import type { Keyring, UserHash } from "@memseal/crypto";
+import type { UserHash } from "@memseal/crypto";
 import { AppError, InvalidArgumentError } from "@memseal/errors";
-import type { EmbeddingGeneration, MemoryStore, NewSealedMemory, TenantDatabase, TenantTransaction, WriteTurn } from "@memseal/storage";
+import type { TenantKeys } from "@memseal/keys";
+import type { ActiveGeneration, EmbeddingGeneration, MemoryStore, NewSealedMemory, TenantDatabase, TenantTransaction, WriteTurn } from "@memseal/storage";
 import { v7 as uuidV7 } from "uuid";
 import { sealMemory } from "./sealed-memory.js";
-import type { TenantKeys } from "./tenant-keys.js";
 import type { TenantWrites } from "./tenant-writes.js";
 
 /** How the embedder cuts texts; recorded with the tenant's vectors. */
@@ -26,14 +26,15 @@ export class PutMemories {
    * @throws InvalidArgumentError when the vectors are not of the tenant's dimension
    */
   async put(tenant: UserHash, command: PutCommand): Promise<AddedMemory[]> {
-    const { keyring, embedding } = await this.#prepare(tenant, command);
+    const embedding = await this.#prepare(tenant, command);
     assertDimension(command, embedding.dimension);
+    const { keyring, epoch } = await this.keys.forSealing(tenant, embedding.epoch, sealsOf(command));
     const sealed = command.memories.map(({ content, chunks }) =>
       sealMemory(content, chunks, { tenant, keyring }, { id: uuidV7(), generation: embedding.generation }),
     );
     const turn = await this.writes.run(tenant, async (tx): Promise<WriteTurn> => {
       const taken = await this.store.takeTurn(tx);
-      if (taken?.generation !== embedding.generation || !(await this.#claimModel(tx, command, embedding))) {
+      if (taken?.generation !== embedding.generation || taken.epoch !== epoch || !(await this.#claimModel(tx, command, embedding))) {
         throw new AppError("aborted", "the tenant changed while the memories were sealed; try again", { retryAfterS: 1 });
       }
       await this.store.insertMemories(tx, taken, sealed);
@@ -43,13 +44,14 @@ export class PutMemories {
     return sealed.map(({ id, rowVersion }) => ({ id, createdAt: toTimestamp(turn.at), version: rowVersion }));
   }
 
-  /** Keys and embedding generation of the tenant; its first write makes both. */
-  async #prepare(tenant: UserHash, { model, dimension }: PutCommand): Promise<{ keyring: Keyring; embedding: EmbeddingGeneration }> {
+  /** The tenant's embedding generation; its first write makes the tenant. */
+  async #prepare(tenant: UserHash, { model, dimension }: PutCommand): Promise<ActiveGeneration> {
     const first = { generation: FIRST_GENERATION, model, dimension, chunker: CHUNKER };
     // Where another first write was faster, its generation is the tenant's.
     let embedding = await this.#activeGeneration(tenant);
     if (embedding === undefined) {
-      await this.keys.create(tenant, first);
+      const keys = await this.keys.wrapFirst(tenant);
+      await this.database.withTenant(tenant, (tx) => this.store.createTenant(tx, keys, first));
       embedding = await this.#activeGeneration(tenant);
     }
     if (embedding === undefined) throw new AppError("data_loss", "this tenant's embedding generation is missing: restore it from your backup");
@@ -57,7 +59,7 @@ export class PutMemories {
     if (model !== "" && embedding.model !== "" && model !== embedding.model) {
       throw new AppError("failed_precondition", `this tenant's memories are embedded with ${embedding.model}, the embedder now runs ${model}`);
     }
-    return { keyring: await this.keys.get(tenant), embedding };
+    return embedding;
   }
 
   /** The first model that embeds for a tenant of callers' own vectors is its model from then on. */
@@ -65,7 +67,7 @@ export class PutMemories {
     return model === "" || model === known || this.store.nameModel(tx, { generation, model });
   }
 
-  #activeGeneration(tenant: UserHash): Promise<EmbeddingGeneration | undefined> {
+  #activeGeneration(tenant: UserHash): Promise<ActiveGeneration | undefined> {
     return this.database.withTenant(tenant, (tx) => this.store.readActiveGeneration(tx));
   }
 }
@@ -74,6 +76,11 @@ function assertDimension(command: PutCommand, dimension: number): void {
   if (command.dimension !== dimension) {
     throw new InvalidArgumentError("memories", `their vectors have ${command.dimension} values, this user's other vectors have ${dimension}: all must come from one model`);
   }
+}
+
+/** One for the text, one for the metadata, one a chunk. */
+function sealsOf({ memories }: PutCommand): number {
+  return memories.reduce((sum, { chunks }) => sum + 2 + chunks.length, 0);
 }
 
 function bytesOf(memories: readonly NewSealedMemory[]): number {

@@ -1,5 +1,6 @@
 import type { Candidate, IndexerSearchQuery } from "@memseal/contracts/indexer";
 import { OpenError, type UserHash } from "@memseal/crypto";
+import type { TenantKeys } from "@memseal/keys";
 import type { Hit } from "@memseal/retrieval";
 import type { MemoryStore, SealedMemory, TenantDatabase } from "@memseal/storage";
 import { codePointSlicer } from "./code-points.js";
@@ -18,17 +19,17 @@ export class SearchMemories {
     private readonly database: TenantDatabase,
     private readonly store: MemoryStore,
     private readonly cache: TenantCache,
+    private readonly keys: TenantKeys,
   ) {}
 
   async search(tenant: UserHash, { query, vector, filter, candidates: wanted }: IndexerSearchQuery): Promise<SearchOutcome> {
-    const found = await this.cache.use(tenant, ({ index, keyring, damaged }) => ({
+    const found = await this.cache.use(tenant, ({ index, damaged }) => ({
       // Twice as many: a memory that changes before it is opened makes room for the next.
       ...index.search({ query, vector, filter, limit: wanted * 2 }),
-      keyring,
       damaged: new Set(damaged),
     }));
     if (found === undefined) return { candidates: [], totalMatching: 0, integrityFailures: 0 };
-    const { hits, totalMatching, keyring, damaged } = found;
+    const { hits, totalMatching, damaged } = found;
     const candidates: Candidate[] = [];
     for (let next = 0; next < hits.length && candidates.length < wanted;) {
       const batch = hits.slice(next, next + wanted - candidates.length);
@@ -39,6 +40,7 @@ export class SearchMemories {
         const row = rowOf.get(hit.memoryId);
         // Deleted or updated since: a concurrent change, not damage.
         if (row?.rowVersion !== hit.rowVersion) continue;
+        const { keyring } = await this.keys.get(tenant, row.epoch);
         try {
           candidates.push(openCandidate(row, hit, { tenant, keyring }));
         } catch (error) {

@@ -1,15 +1,14 @@
 import { randomBytes } from "node:crypto";
 import type { MemoryToPut } from "@memseal/contracts/indexer";
 import { parseUserHash, SecretBytes, type UserHash } from "@memseal/crypto";
-import { FileProvider } from "@memseal/keys";
-import { createPool, MemoryStore, TenantDatabase } from "@memseal/storage";
+import { FileProvider, TenantKeys } from "@memseal/keys";
+import { createPool, MemoryStore, TenantDatabase, TenantKeyStore } from "@memseal/storage";
 import { startTestDatabase, type TestDatabase } from "@memseal/storage/testing";
 import { Logger } from "@memseal/telemetry";
 import type pg from "pg";
 import { DeleteMemory } from "./delete-memory.js";
 import { PutMemories } from "./put-memories.js";
 import { TenantCache, type LoadedTenant } from "./tenant-cache.js";
-import { TenantKeys } from "./tenant-keys.js";
 import { TenantWrites } from "./tenant-writes.js";
 
 const DIMENSION = 256;
@@ -42,11 +41,11 @@ function put(tenant: UserHash, count: number): Promise<string[]> {
     content: { text: `note ${i}`, tags: [] },
     chunks: [{ start: 0, end: 6, vector: Float32Array.from({ length: DIMENSION }, () => Math.random() - 0.5) }],
   }));
-  const keys = new TenantKeys(database, store, root);
+  const keys = new TenantKeys(new TenantKeyStore(database), root);
   return new PutMemories(database, writes, store, keys).put(tenant, { memories, model: "m", dimension: DIMENSION }).then((added) => added.map(({ id }) => id));
 }
 
-const newCache = (maxBytes: number, provider = root) => new TenantCache(database, store, new TenantKeys(database, store, provider), maxBytes);
+const newCache = (maxBytes: number, provider = root) => new TenantCache(database, store, new TenantKeys(new TenantKeyStore(database), provider), maxBytes);
 const itself = (loaded: LoadedTenant) => loaded;
 const found = (cache: TenantCache, tenant: UserHash) => cache.use(tenant, ({ index }) => index.search({ query: "note", limit: 100 }).totalMatching);
 

@@ -1,12 +1,12 @@
 import { setImmediate as nextTick } from "node:timers/promises";
-import { OpenError, type Keyring, type UserHash } from "@memseal/crypto";
+import { OpenError, type UserHash } from "@memseal/crypto";
 import { AppError } from "@memseal/errors";
+import type { TenantKeys } from "@memseal/keys";
 import { TenantIndex } from "@memseal/retrieval";
 import type { Changes, MemoryStore, SealedChunk, TenantDatabase, TenantState } from "@memseal/storage";
 import { LRUCache } from "lru-cache";
 import { codePointSlicer } from "./code-points.js";
 import { openChunk, openMemory, type TenantSeal } from "./sealed-memory.js";
-import type { TenantKeys } from "./tenant-keys.js";
 
 /** The event loop is free again after at most this long. */
 const SLICE_MS = 10;
@@ -14,7 +14,6 @@ const SLICE_MS = 10;
 /** A tenant's index in memory and how far it has come. */
 export interface LoadedTenant {
   readonly index: TenantIndex;
-  readonly keyring: Keyring;
   /** Memories left out because a row of theirs does not open. */
   readonly damaged: Set<string>;
   readonly epoch: number;
@@ -88,7 +87,7 @@ export class TenantCache {
   }
 
   async #bringUp(tenant: UserHash, state: TenantState, loaded: LoadedTenant | undefined): Promise<LoadedTenant> {
-    const usable = loaded !== undefined && loaded.epoch === state.epoch && loaded.generation === state.generation;
+    const usable = loaded !== undefined && loaded.epoch >= state.epoch && loaded.generation === state.generation;
     if (loaded !== undefined && !usable) this.#cached.delete(tenant);
     const target = usable ? loaded : await this.#empty(tenant, state);
     const changes = await this.database.withTenant(
@@ -96,12 +95,15 @@ export class TenantCache {
       (tx) => this.store.changesSince(tx, { seq: target.appliedSeq, generation: target.generation }),
       { snapshot: true },
     );
-    if (target.appliedSeq > 0 && target.appliedSeq < changes.tombstoneFloor) {
-      // Deletions between the two have left no trace: only a fresh load knows what is gone.
+    const isOvertaken = changes.epoch !== target.epoch;
+    // Deletions between the two have left no trace: only a fresh load knows what is gone.
+    const isBehindFloor = target.appliedSeq > 0 && target.appliedSeq < changes.tombstoneFloor;
+    if (isOvertaken || isBehindFloor) {
       this.#cached.delete(tenant);
-      return this.#bringUp(tenant, state, undefined);
+      return this.#bringUp(tenant, { ...state, epoch: changes.epoch }, undefined);
     }
-    await apply(changes, target, { tenant, keyring: target.keyring });
+    const { keyring } = await this.keys.get(tenant, changes.epoch);
+    await apply(changes, target, { tenant, keyring });
     target.appliedSeq = changes.seq;
     // Evicted while it was filled: zero what came in since, and leave it out.
     if (target.cleared) clear(target);
@@ -110,16 +112,15 @@ export class TenantCache {
   }
 
   async #empty(tenant: UserHash, { epoch }: TenantState): Promise<LoadedTenant> {
-    const keyring = await this.keys.get(tenant);
     const embedding = await this.database.withTenant(tenant, (tx) => this.store.readActiveGeneration(tx));
     if (embedding === undefined) throw new AppError("data_loss", "this tenant's embedding generation is missing: restore it from your backup");
     const { dimension, generation } = embedding;
-    return { index: new TenantIndex({ dimension }), keyring, damaged: new Set(), epoch, generation, appliedSeq: 0, cleared: false };
+    return { index: new TenantIndex({ dimension }), damaged: new Set(), epoch, generation, appliedSeq: 0, cleared: false };
   }
 }
 
 function isCurrent(loaded: LoadedTenant, state: TenantState): boolean {
-  return loaded.epoch === state.epoch && loaded.generation === state.generation && loaded.appliedSeq >= state.seq;
+  return loaded.epoch >= state.epoch && loaded.generation === state.generation && loaded.appliedSeq >= state.seq;
 }
 
 function clear(loaded: LoadedTenant): void {

@@ -1,5 +1,6 @@
 import { createSecretKey, randomBytes, timingSafeEqual, type KeyObject } from "node:crypto";
 import { inspect } from "node:util";
+import { AppError } from "@memseal/errors";
 import { SUITE } from "./envelope.js";
 import { hkdf } from "./hkdf.js";
 import { SecretBytes } from "./secret-bytes.js";
@@ -48,10 +49,10 @@ export abstract class KeyMaterial<Use extends number> {
     this.#keys.clear();
   }
 
-  /** @throws Error once destroyed */
+  /** @throws AppError aborted once destroyed: whoever still holds it began before the tenant's keys changed */
   protected keyFor(use: Use): KeyObject {
     const key = this.#keys.get(use);
-    if (key === undefined) throw new Error("this tenant key is destroyed");
+    if (key === undefined) throw new AppError("aborted", "this user's keys were changed or destroyed during the call; try again", { retryAfterS: 1 });
     return key;
   }
 

@@ -16,7 +16,7 @@ export class ReferenceKey extends KeyMaterial<(typeof REFERENCE)[Reference]> {
   /**
    * 32 bytes, equal for equal kind and parts alone: HMAC-SHA256 over each part (text as UTF-8) with its u32 length
    * before it.
-   * @throws Error once destroyed
+   * @throws AppError aborted once destroyed
    */
   reference(kind: Reference, ...parts: readonly (string | Uint8Array)[]): Buffer {
     const mac = createHmac("sha256", this.keyFor(REFERENCE[kind]));

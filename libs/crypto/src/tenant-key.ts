@@ -14,7 +14,7 @@ export class TenantKey extends KeyMaterial<Field> {
     this.header = blobHeader(this.kid);
   }
 
-  /** What a blob of this field is encrypted with. @throws Error once destroyed */
+  /** What a blob of this field is encrypted with. @throws AppError aborted once destroyed */
   fieldKey(field: Field): KeyObject {
     return this.keyFor(field);
   }

@@ -5,12 +5,12 @@ import type { RootProvider, WrapContext } from "./root-provider.js";
 /** A root key in a local file. wrapped = nonce(12) | ciphertext(32) | tag(16). */
 export class FileProvider implements RootProvider {
   readonly provider = "file";
-  readonly rootKeyId: string;
+  readonly id: string;
   readonly #key: KeyObject;
 
   constructor(rootKey: SecretBytes) {
     this.#key = createSecretKey(hkdf(rootKey.reveal(), Buffer.from("memseal/v1/root/wrap")));
-    this.rootKeyId = hkdf(rootKey.reveal(), Buffer.from("memseal/v1/root/id")).subarray(0, 16).toString("hex");
+    this.id = hkdf(rootKey.reveal(), Buffer.from("memseal/v1/root/id")).subarray(0, 16).toString("hex");
   }
 
   wrap(key: Uint8Array, context: WrapContext): Promise<Buffer> {
@@ -25,6 +25,11 @@ export class FileProvider implements RootProvider {
     if (wrapped.length < NONCE_BYTES + TAG_BYTES) throw new OpenError();
     const tagAt = wrapped.length - TAG_BYTES;
     return decrypt(this.#key, wrapped.subarray(0, NONCE_BYTES), wrapData(context), wrapped.subarray(NONCE_BYTES, tagAt), wrapped.subarray(tagAt));
+  }
+
+  /** Always: the key was read at the start. */
+  health(): Promise<void> {
+    return Promise.resolve();
   }
 }
 

@@ -1,3 +1,5 @@
 export { FileProvider } from "./file-provider.js";
+export type { TenantKeyRecord, TenantKeyRecords } from "./tenant-key-records.js";
+export { TenantKeys, type TenantKeySet, type TenantKeysOptions } from "./tenant-keys.js";
 export { type RootProvider, type WrapContext } from "./root-provider.js";
 export { assertDistinct, ensureLocalSecrets, loadSecret, SECRET_FILES, type LocalSecrets, type SecretName } from "./secret-files.js";

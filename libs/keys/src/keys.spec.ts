@@ -1,41 +1,26 @@
+import { randomBytes } from "node:crypto";
 import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { OpenError, parseUserHash, SecretBytes } from "@memseal/crypto";
+import { SecretBytes } from "@memseal/crypto";
 import { FileProvider } from "./file-provider.js";
 import { assertDistinct, ensureLocalSecrets, loadSecret, SECRET_FILES } from "./secret-files.js";
-import type { WrapContext } from "./root-provider.js";
+import { rootProviderSuite } from "./root-provider.suite.js";
 
-const context: WrapContext = { tenant: parseUserHash("ab".repeat(32)), version: 1, purpose: "seal" };
-const key = Buffer.from(Array.from({ length: 32 }, (_, i) => i));
+/** Every key and secret of libs/crypto/vectors. */
+function publishedKeys(): Buffer[] {
+  const vectors = JSON.parse(readFileSync(new URL("../../crypto/vectors/v1.json", import.meta.url), "utf8")) as { keys: { key: string }[]; user_hashes: { secret: string }[] };
+  return [...new Set([...vectors.keys.map(({ key }) => key), ...vectors.user_hashes.map(({ secret }) => secret)])].map((hex) => Buffer.from(hex, "hex"));
+}
+
+rootProviderSuite("FileProvider", () => new FileProvider(SecretBytes.of(randomBytes(32))));
 
 describe("FileProvider", () => {
-  const root = new FileProvider(SecretBytes.of(Buffer.alloc(32, 9)));
-
-  it("unwraps what it wrapped", async () => {
-    expect((await root.unwrap(await root.wrap(key, context), context)).equals(key)).toBe(true);
-  });
-
-  it.each<[string, Partial<WrapContext>]>([
-    ["another tenant", { tenant: parseUserHash("cd".repeat(32)) }],
-    ["another version", { version: 2 }],
-    ["another purpose", { purpose: "reference" }],
-  ])("refuses a wrapped key moved to %s", async (_what, change) => {
-    const wrapped = await root.wrap(key, context);
-    await expect(root.unwrap(wrapped, { ...context, ...change })).rejects.toThrow(OpenError);
-  });
-
-  it("refuses a key that another root key wrapped, and names another id", async () => {
-    const other = new FileProvider(SecretBytes.of(Buffer.alloc(32, 8)));
-    expect(other.rootKeyId).not.toBe(root.rootKeyId);
-    await expect(root.unwrap(await other.wrap(key, context), context)).rejects.toThrow(OpenError);
-  });
-
-  it("refuses damaged and short bytes", async () => {
-    const wrapped = await root.wrap(key, context);
-    await expect(root.unwrap(wrapped.subarray(0, 20), context)).rejects.toThrow(OpenError);
-    wrapped[15] ^= 1;
-    await expect(root.unwrap(wrapped, context)).rejects.toThrow(OpenError);
+  it("has the same id for the same key, at the next start too, and shows nothing of it", () => {
+    const secret = SecretBytes.of(randomBytes(32));
+    const [first, second] = [new FileProvider(secret), new FileProvider(secret)];
+    expect(first.id).toBe(second.id);
+    expect(secret.reveal().toString("hex")).not.toContain(first.id);
   });
 });
 
@@ -122,9 +107,33 @@ describe("local secrets", () => {
     expect(() => ensure()).toThrow("chmod 600");
   });
 
-  it("refuse a file of one repeated byte", () => {
+  it.each([
+    ["one repeated byte", Buffer.alloc(32), "it repeats itself"],
+    ["a repeated word", Buffer.from("deadbeef".repeat(8), "hex"), "it repeats itself"],
+    ["bytes that count up", Buffer.from(Array.from({ length: 32 }, (_, i) => i)), "it counts"],
+    ["bytes that count down by three", Buffer.from(Array.from({ length: 32 }, (_, i) => 255 - 3 * i)), "it counts"],
+    ["a passphrase", Buffer.from("correct horse battery staple 123"), "is text"],
+    ["half a key, pasted as hex", Buffer.from(randomBytes(16).toString("hex")), "is text"],
+    ["a key cut from base64, with its line end", Buffer.from(`${randomBytes(32).toString("base64").slice(0, 31)}\n`), "is text"],
+    ...publishedKeys().map((key, i) => [`published test vector ${i + 1}`, key, "is a published test vector"] as const),
+  ] as const)("refuse a file of %s, without showing it", (_what, bytes, says) => {
     const { files } = ensure();
-    writeFileSync(files.rootKey, Buffer.alloc(32));
-    expect(() => loadSecret(files.rootKey)).toThrow("not random");
+    writeFileSync(files.rootKey, bytes);
+    let message = "";
+    try {
+      loadSecret(files.rootKey);
+    } catch (error) {
+      message = (error as Error).message;
+    }
+    expect(message).toContain(`${files.rootKey} ${says.startsWith("it") ? "is not random: " : ""}${says}`);
+    expect(message).not.toContain(bytes.toString("latin1").trim().slice(0, 12));
+  });
+
+  it("never refuse what was drawn at random", () => {
+    const { files } = ensure();
+    for (let i = 0; i < 2_000; i++) {
+      writeFileSync(files.rootKey, randomBytes(32));
+      loadSecret(files.rootKey);
+    }
   });
 });

@@ -12,8 +12,11 @@ export interface RootProvider {
   /** Kind of provider, such as `file`; stored beside each wrapped key. */
   readonly provider: string;
   /** Which root key wraps now, never the key itself; stored beside each wrapped key. */
-  readonly rootKeyId: string;
+  readonly id: string;
+  /** @throws UnavailableError when the key cannot be reached */
   wrap(key: Uint8Array, context: WrapContext): Promise<Buffer>;
-  /** @throws OpenError when the bytes were not wrapped by this root key for this context */
+  /** @throws OpenError when the bytes were not wrapped by this root key for this context; UnavailableError when it cannot be reached */
   unwrap(wrapped: Buffer, context: WrapContext): Promise<Buffer>;
+  /** Resolves when the key can be used now. @throws UnavailableError */
+  health(): Promise<void>;
 }

@@ -3,6 +3,7 @@ import { closeSync, existsSync, fsyncSync, fstatSync, mkdirSync, openSync, readF
 import { dirname, join } from "node:path";
 import { KEY_BYTES, SecretBytes } from "@memseal/crypto";
 import { StartupError } from "@memseal/errors";
+import { developmentKeyFault } from "./development-keys.js";
 
 /** The three secrets of one installation, each its own file. None is derived from another. */
 export const SECRET_FILES = { rootKey: "root.key", tenantSecret: "tenant.secret", pepper: "api-key.pepper" } as const;
@@ -10,7 +11,7 @@ export type SecretName = keyof typeof SECRET_FILES;
 const NAMES = Object.keys(SECRET_FILES) as SecretName[];
 
 /**
- * Reads one secret: exactly 32 bytes in a file that only its owner may read.
+ * Reads one secret: exactly 32 random bytes in a file that only its owner may read.
  * @throws StartupError that names the file and never its content
  */
 export function loadSecret(file: string): SecretBytes {
@@ -24,7 +25,8 @@ export function loadSecret(file: string): SecretBytes {
     if ((fstatSync(fd).mode & 0o077) !== 0) throw new StartupError(`secret file ${file} is readable by others: chmod 600 it`);
     const bytes = readFileSync(fd);
     if (bytes.length !== KEY_BYTES) throw new StartupError(`secret file ${file} has ${bytes.length} bytes instead of ${KEY_BYTES}: restore it from your backup`);
-    if (bytes.every((byte) => byte === bytes[0])) throw new StartupError(`secret file ${file} is not random: restore it from your backup`);
+    const fault = developmentKeyFault(bytes);
+    if (fault !== undefined) throw new StartupError(`secret file ${file} ${fault}: restore it from your backup, or make one with \`head -c 32 /dev/urandom\` for a new installation`);
     const secret = SecretBytes.of(bytes);
     bytes.fill(0);
     return secret;

@@ -1,8 +1,9 @@
 export { ApiKeyLookup, createApiKey, type NewApiKey, type ResolvedKey } from "./api-key-store.js";
 export { LocalDatabase, localDatabaseUrls, type RoleUrls } from "./local-database.js";
 export { MemoryStore } from "./memory-store.js";
-export type { Changes, EmbeddingGeneration, NewSealedMemory, SealedChunk, SealedMemory, TenantState, WrappedKey, WriteTurn } from "./memory-store.js";
+export type { ActiveGeneration, Changes, EmbeddingGeneration, NewSealedMemory, SealedChunk, SealedMemory, TenantState, WriteTurn } from "./memory-store.js";
 export { migrateUp } from "./migrate.js";
 export { createPool } from "./pool.js";
 export { assertSafeRole, assertSchema } from "./start-checks.js";
-export { TenantDatabase, type TenantTransaction } from "./tenant-transaction.js";
+export { TenantKeyStore } from "./tenant-key-store.js";
+export { TenantDatabase, type TenantTransaction, type TenantWalls } from "./tenant-transaction.js";

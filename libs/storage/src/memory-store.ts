@@ -1,7 +1,8 @@
-import type { Purpose } from "@memseal/crypto";
-import type pg from "pg";
-import type { TenantDatabase, TenantTransaction } from "./tenant-transaction.js";
 import type { UserHash } from "@memseal/crypto";
+import type { TenantKeyRecord } from "@memseal/keys";
+import type pg from "pg";
+import { insertTenantKey } from "./tenant-key-store.js";
+import type { TenantDatabase, TenantTransaction } from "./tenant-transaction.js";
 
 /** What a search must know before it trusts an index: one round trip. */
 export interface TenantState {
@@ -12,22 +13,17 @@ export interface TenantState {
   tombstoneFloor: number;
 }
 
-export interface WrappedKey {
-  purpose: Purpose;
-  version: number;
-  kid: Buffer;
-  commitment: Buffer;
-  provider: string;
-  rootKeyId: string;
-  wrapped: Buffer;
-  status: "active" | "decrypt_only";
-}
-
 export interface EmbeddingGeneration {
   generation: number;
   model: string;
   dimension: number;
   chunker: string;
+}
+
+/** The generation that searches read and writes go to. */
+export interface ActiveGeneration extends EmbeddingGeneration {
+  /** The tenant's, in the same moment. */
+  epoch: number;
 }
 
 export interface SealedMemory {
@@ -37,6 +33,8 @@ export interface SealedMemory {
   metaCipher: Buffer;
   createdAt: Date;
   updatedAt: Date;
+  /** The tenant's in the same moment: keys of an older one may not open it. */
+  epoch: number;
 }
 
 export interface SealedChunk {
@@ -59,6 +57,7 @@ export interface NewSealedMemory {
 /** What a write's own row lock gave it. */
 export interface WriteTurn {
   seq: number;
+  epoch: number;
   generation: number;
   at: Date;
 }
@@ -66,6 +65,7 @@ export interface WriteTurn {
 export interface Changes {
   /** What the tenant had reached in the same moment. */
   seq: number;
+  epoch: number;
   tombstoneFloor: number;
   memories: SealedMemory[];
   chunks: SealedChunk[];
@@ -90,18 +90,14 @@ export class MemoryStore {
     };
   }
 
-  /** Makes the tenant with its first key and embedding generation; does nothing where it exists. */
-  async createTenant(tx: TenantTransaction, key: WrappedKey, embedding: EmbeddingGeneration): Promise<void> {
+  /** Makes the tenant with its first keys and embedding generation; does nothing where it exists. */
+  async createTenant(tx: TenantTransaction, keys: readonly TenantKeyRecord[], embedding: EmbeddingGeneration): Promise<void> {
     const made = await tx.query(
       "INSERT INTO memseal.tenant (user_hash, generation) VALUES ($1, $2) ON CONFLICT (user_hash) DO NOTHING",
       [tx.userHash, embedding.generation],
     );
     if (made.rowCount === 0) return;
-    await tx.query(
-      `INSERT INTO memseal.tenant_key (user_hash, purpose, version, kid, commitment, provider, root_key_id, wrapped, status)
-       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
-      [tx.userHash, key.purpose, key.version, key.kid, key.commitment, key.provider, key.rootKeyId, key.wrapped, key.status],
-    );
+    for (const key of keys) await insertTenantKey(tx, key);
     await tx.query(
       `INSERT INTO memseal.embedding_generation (user_hash, generation, model, dimension, chunker, state)
        VALUES ($1, $2, $3, $4, $5, 'active')`,
@@ -109,35 +105,16 @@ export class MemoryStore {
     );
   }
 
-  /** Keys that may still open rows, newest first. */
-  async readKeys(tx: TenantTransaction, purpose: Purpose): Promise<WrappedKey[]> {
-    const { rows } = await tx.query<WrappedKeyRow>(
-      `SELECT user_hash, purpose, version, kid, commitment, provider, root_key_id, wrapped, status FROM memseal.tenant_key
-       WHERE user_hash = $1 AND purpose = $2 AND status IN ('active', 'decrypt_only') ORDER BY version DESC`,
-      [tx.userHash, purpose],
-    );
-    return rows.map((row) => ({
-      purpose: row.purpose,
-      version: row.version,
-      kid: row.kid,
-      commitment: row.commitment,
-      provider: row.provider,
-      rootKeyId: row.root_key_id,
-      wrapped: row.wrapped,
-      status: row.status,
-    }));
-  }
-
   /** The generation that searches read, or undefined before the tenant's first write. */
-  async readActiveGeneration(tx: TenantTransaction): Promise<EmbeddingGeneration | undefined> {
-    const { rows } = await tx.query<EmbeddingGeneration>(
-      `SELECT user_hash, g.generation, g.model, g.dimension, g.chunker
+  async readActiveGeneration(tx: TenantTransaction): Promise<ActiveGeneration | undefined> {
+    const { rows } = await tx.query<ActiveGeneration>(
+      `SELECT user_hash, t.epoch, g.generation, g.model, g.dimension, g.chunker
        FROM memseal.tenant AS t JOIN memseal.embedding_generation AS g USING (user_hash, generation)
        WHERE t.user_hash = $1`,
       [tx.userHash],
     );
     const [row] = rows;
-    return row && { generation: row.generation, model: row.model, dimension: row.dimension, chunker: row.chunker };
+    return row && { epoch: row.epoch, generation: row.generation, model: row.model, dimension: row.dimension, chunker: row.chunker };
   }
 
   /** Names the model of a generation whose vectors all came from callers so far; false where it has another by now. */
@@ -154,13 +131,13 @@ export class MemoryStore {
    * Undefined when the tenant is not there or not active.
    */
   async takeTurn(tx: TenantTransaction): Promise<WriteTurn | undefined> {
-    const { rows } = await tx.query<{ seq: string; generation: number; at: Date }>(
+    const { rows } = await tx.query<{ seq: string; epoch: number; generation: number; at: Date }>(
       `UPDATE memseal.tenant SET seq = seq + 1 WHERE user_hash = $1 AND state = 'active'
-       RETURNING user_hash, seq, generation, date_trunc('milliseconds', clock_timestamp()) AS at`,
+       RETURNING user_hash, seq, epoch, generation, date_trunc('milliseconds', clock_timestamp()) AS at`,
       [tx.userHash],
     );
     const [row] = rows;
-    return row && { seq: Number(row.seq), generation: row.generation, at: row.at };
+    return row && { seq: Number(row.seq), epoch: row.epoch, generation: row.generation, at: row.at };
   }
 
   /** Keeps the tenant's totals, which quotas are checked against. */
@@ -220,7 +197,7 @@ export class MemoryStore {
 
   /** Everything newer than a seq, of one generation; from 0, everything there is. In a snapshot transaction. */
   async changesSince(tx: TenantTransaction, { seq, generation }: { seq: number; generation: number }): Promise<Changes> {
-    const tenant = await tx.query<{ seq: string; tombstone_floor: string }>("SELECT user_hash, seq, tombstone_floor FROM memseal.tenant WHERE user_hash = $1", [tx.userHash]);
+    const tenant = await tx.query<{ seq: string; epoch: number; tombstone_floor: string }>("SELECT user_hash, seq, epoch, tombstone_floor FROM memseal.tenant WHERE user_hash = $1", [tx.userHash]);
     const memories = await tx.query<SealedMemoryRow>(`${SELECT_MEMORY} WHERE user_hash = $1 AND seq > $2 ORDER BY seq, id`, [tx.userHash, seq]);
     const chunks = await tx.query<SealedChunkRow>(
       `SELECT user_hash, memory_id, generation, chunk_no, row_version, emb_cipher FROM memseal.chunk
@@ -230,6 +207,7 @@ export class MemoryStore {
     const tombstones = await tx.query<{ id: string }>("SELECT user_hash, id FROM memseal.memory_tombstone WHERE user_hash = $1 AND seq > $2", [tx.userHash, seq]);
     return {
       seq: Number(tenant.rows[0]?.seq ?? 0),
+      epoch: tenant.rows[0]?.epoch ?? 0,
       tombstoneFloor: Number(tenant.rows[0]?.tombstone_floor ?? 0),
       memories: memories.rows.map(toSealedMemory),
       chunks: chunks.rows.map((row) => ({
@@ -252,10 +230,6 @@ interface TenantStateRow extends pg.QueryResultRow {
   tombstone_floor: string;
 }
 
-interface WrappedKeyRow extends Omit<WrappedKey, "rootKeyId">, pg.QueryResultRow {
-  root_key_id: string;
-}
-
 interface SealedMemoryRow {
   id: string;
   row_version: number;
@@ -263,6 +237,7 @@ interface SealedMemoryRow {
   meta_cipher: Buffer;
   created_at: Date;
   updated_at: Date;
+  epoch: number;
 }
 
 interface SealedChunkRow {
@@ -273,7 +248,8 @@ interface SealedChunkRow {
   emb_cipher: Buffer;
 }
 
-const SELECT_MEMORY = "SELECT user_hash, id, row_version, text_cipher, meta_cipher, created_at, updated_at FROM memseal.memory";
+const SELECT_MEMORY = `SELECT user_hash, id, row_version, text_cipher, meta_cipher, created_at, updated_at,
+  (SELECT epoch FROM memseal.tenant WHERE user_hash = $1) AS epoch FROM memseal.memory`;
 
 function toSealedMemory(row: SealedMemoryRow): SealedMemory {
   return {
@@ -283,6 +259,7 @@ function toSealedMemory(row: SealedMemoryRow): SealedMemory {
     metaCipher: row.meta_cipher,
     createdAt: row.created_at,
     updatedAt: row.updated_at,
+    epoch: row.epoch,
   };
 }
 
