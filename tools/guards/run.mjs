@@ -15,7 +15,7 @@ const { MEMSEAL_TEST_POSTGRES_URL: _otherServer, ...environment } = { ...process
 
 /** The workspace's sources, with third-party modules linked and its own packages linked to the copy. */
 function makeCopy() {
-  for (const file of ["package.json", "jest.config.mjs", "jest.environment.mjs", "jest.run.mjs", "tsconfig.base.json"]) cpSync(join(root, file), join(copy, file));
+  for (const file of ["package.json", "jest.config.mjs", "jest.environment.mjs", "jest.run.mjs", "tsconfig.base.json", "tsconfig.json"]) cpSync(join(root, file), join(copy, file));
   cpSync(join(root, "libs"), join(copy, "libs"), { recursive: true, filter: (path) => !/\/(dist|node_modules|models)(\/|$)/.test(path.slice(root.length)) });
   mkdirSync(join(copy, "node_modules/@memseal"), { recursive: true });
   for (const name of readdirSync(join(root, "node_modules"))) {

@@ -263,10 +263,12 @@ describe("the count of seals", () => {
       const child = spawn(process.execPath, ["--conditions=@memseal/source", "--import", "tsx", script, test.urls.app, rootKey.toString("hex"), tenant, String(limits.sealBlock), String(limits.sealLimit)], { stdio: ["ignore", "pipe", "inherit"] });
       let printed = "";
       child.stdout.on("data", (bytes: Buffer) => { printed += bytes.toString(); });
-      await Promise.race([once(child.stdout, "data"), once(child, "close")]);
+      const closed = once(child, "close");
+      await Promise.race([once(child.stdout, "data"), closed]);
       await new Promise((resolve) => setTimeout(resolve, 100 + 37 * kill));
       child.kill("SIGKILL");
-      await once(child, "close");
+      await closed;
+      expect(child.signalCode).toBe("SIGKILL");
       blobs.push(...printed.split("\n").slice(0, -1).map((line) => Buffer.from(line, "hex")));
     }
     expect(blobs.length).toBeGreaterThan(50);
