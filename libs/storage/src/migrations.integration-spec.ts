@@ -1,4 +1,5 @@
-import { migrateDown, migrateUp, ownerDataSource } from "./migrate.js";
+import { migrateDown, migrateUp } from "./migrate.js";
+import { ownerDataSource } from "./owner-data-source.js";
 import { startTestDatabase, type TestDatabase } from "./testing.js";
 
 let test: TestDatabase;
@@ -22,8 +23,7 @@ describe("migrations", () => {
   it("go down on a database with rows, and up again", async () => {
     const before = await tables();
     await test.asSuperuser("INSERT INTO memseal.tenant (user_hash) VALUES (decode(repeat('ab', 32), 'hex'))");
-    await migrateDown(test.urls.owner);
-    await migrateDown(test.urls.owner);
+    await migrateDown(test.urls.owner, { to: 0, destroyData: true });
     expect(await tables()).toEqual([]);
     await migrateUp(test.urls.owner);
     expect(await tables()).toEqual(before);
