@@ -50,7 +50,7 @@ describe("memseal keys create", () => {
     [["create", "--user", ""], "user_id: must not be empty"],
   ])("refuses %j in one clear line", async (args, reason) => {
     const { code, lines } = await keys(...args);
-    expect(code).toBe(1);
+    expect(code).toBe(2);
     expect(lines).toHaveLength(1);
     expect(lines[0]).toContain(reason);
   });

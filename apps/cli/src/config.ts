@@ -1,5 +1,6 @@
 import { homedir } from "node:os";
 import { join } from "node:path";
+import { localDatabaseUrls } from "@memseal/storage";
 import { z } from "zod";
 
 /** The variables of the command line. */
@@ -12,3 +13,8 @@ export const cliConfig = z.object({
   MEMSEAL_TENANT_SECRET_FILE: z.string().optional(),
   MEMSEAL_PEPPER_FILE: z.string().optional(),
 });
+
+/** The connection of the database's owner: the one that was given, or that of the embedded database. */
+export function ownerUrl(config: z.infer<typeof cliConfig>): string {
+  return config.DATABASE_OWNER_URL ?? localDatabaseUrls(join(config.MEMSEAL_HOME, "postgres")).owner;
+}

@@ -5,8 +5,8 @@ import { parseConfig } from "@memseal/config";
 import { userHash } from "@memseal/crypto";
 import { AppError, InvalidArgumentError } from "@memseal/errors";
 import { loadSecret, SECRET_FILES } from "@memseal/keys";
-import { createApiKey, localDatabaseUrls } from "@memseal/storage";
-import { cliConfig } from "./config.js";
+import { createApiKey } from "@memseal/storage";
+import { cliConfig, ownerUrl } from "./config.js";
 
 /** Scopes of a key that is bound to one user. */
 const USER_SCOPES = SCOPES.filter((scope) => scope === "read" || scope === "write");
@@ -22,10 +22,9 @@ export async function keys([action, ...args]: readonly string[], env: NodeJS.Pro
   const secrets = join(config.MEMSEAL_HOME, "secrets");
   const tenantSecret = loadSecret(config.MEMSEAL_TENANT_SECRET_FILE ?? join(secrets, SECRET_FILES.tenantSecret));
   const pepper = loadSecret(config.MEMSEAL_PEPPER_FILE ?? join(secrets, SECRET_FILES.pepper));
-  const ownerUrl = config.DATABASE_OWNER_URL ?? localDatabaseUrls(join(config.MEMSEAL_HOME, "postgres")).owner;
 
   const key = generateApiKey();
-  await createApiKey(ownerUrl, {
+  await createApiKey(ownerUrl(config), {
     keyId: key.keyId,
     secretHash: hashApiKeySecret(pepper, key.secret),
     tenant: userHash(tenantSecret, user),

@@ -1,20 +1,34 @@
 import { AppError } from "@memseal/errors";
 import { keys } from "./keys.js";
+import { migrate } from "./migrate.js";
 
 const USAGE = `usage: memseal <command>
 
   keys create --user <id> [--scopes read,write]    a new API key for one user
+  migrate up [--to N]                              apply what the schema is missing
+  migrate down [--to N] [--destroy-data]           take the newest migration back
+  migrate status                                   what is applied, and which services can run
 `;
 
-/** The command line. Answers go to stdout, everything else to stderr; exit code 1 says that it failed. */
+/** Exit codes, beside those that a command gives its answer. */
+const FAILED = 1;
+const MISUSED = 2;
+
+/** The command line. Answers go to stdout, everything else to stderr. */
 async function main([command, ...args]: readonly string[]): Promise<void> {
   switch (command) {
     case "keys":
       process.stdout.write(`${await keys(args, process.env)}\n`);
       return;
+    case "migrate": {
+      const { text, exitCode } = await migrate(args, process.env);
+      process.stdout.write(`${text}\n`);
+      process.exitCode = exitCode;
+      return;
+    }
     default:
       process.stderr.write(USAGE);
-      process.exitCode = 1;
+      process.exitCode = MISUSED;
   }
 }
 
@@ -23,5 +37,5 @@ try {
 } catch (error) {
   // Only the product's own messages: a driver's could quote what it was given.
   process.stderr.write(`memseal: ${error instanceof AppError ? error.message : "internal error"}\n`);
-  process.exitCode = 1;
+  process.exitCode = error instanceof AppError && error.code === "invalid_argument" ? MISUSED : FAILED;
 }

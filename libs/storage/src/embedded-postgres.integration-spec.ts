@@ -1,6 +1,6 @@
 import { spawn, spawnSync, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, chownSync, existsSync, lstatSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, realpathSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { appendFileSync, chmodSync, chownSync, existsSync, lstatSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, realpathSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -9,6 +9,7 @@ import { StartupError } from "@memseal/errors";
 import { Logger } from "@memseal/telemetry";
 import pg from "pg";
 import { EmbeddedPostgres } from "./embedded-postgres.js";
+import { LOG_BYTES } from "./postgres-log.js";
 
 const FIXTURE = join(import.meta.dirname, "embedded-postgres.fixture.mjs");
 const NOBODY = { uid: 65_534, gid: 65_534 };
@@ -66,8 +67,8 @@ function expectGone(pid: number): void {
 }
 
 /** Starts the fixture; answers with it and the pid of its server. */
-async function superviseApart(dataDir: string, user: { uid?: number; gid?: number } = {}): Promise<{ supervisor: ChildProcess; pid: number }> {
-  const supervisor = spawn(process.execPath, [FIXTURE, dataDir], { ...user, stdio: ["ignore", "pipe", "inherit"] });
+async function superviseApart(dataDir: string, user: { uid?: number; gid?: number } = {}, path = process.env.PATH): Promise<{ supervisor: ChildProcess; pid: number }> {
+  const supervisor = spawn(process.execPath, [FIXTURE, dataDir], { ...user, env: { ...process.env, PATH: path }, stdio: ["ignore", "pipe", "inherit"] });
   const lines = createInterface({ input: supervisor.stdout });
   const [line] = (await Promise.race([once(lines, "line"), once(lines, "close")])) as [string | undefined];
   expect(Number(line)).toBeGreaterThan(0);
@@ -153,9 +154,30 @@ describe("an embedded database", () => {
       "do $$ begin raise warning 'hunter2'; end $$; create role hunter3 password 'hunter2' superuser superuser",
     ];
     for (const sql of failing) await expect(query(postgres, sql)).rejects.toThrow();
+    // As services send it: the values apart from the statement.
+    const client = new pg.Client(postgres.superuser());
+    await client.connect();
+    await client.query("create table sealed (id int primary key, cipher bytea check (octet_length(cipher) > 99)); set log_parameter_max_length_on_error = -1");
+    await expect(client.query("insert into sealed values ($1, $2)", [1, Buffer.from("hunter2")])).rejects.toThrow("sealed_cipher_check");
+    await expect(client.query("insert into sealed values ($1, $2)", ["hunter2", null])).rejects.toThrow("hunter2");
+    await client.end();
     const log = readFileSync(join(dataDir, "postgres.log"), "utf8");
     expect(log).toContain("ready to accept connections");
     expect(log).not.toContain("hunter2");
+    expect(log).not.toContain(Buffer.from("hunter2").toString("hex"));
+  });
+
+  it("shortens its log while it runs, and writes on into it", async () => {
+    const file = join(dataDir, "postgres.log");
+    appendFileSync(file, "x".repeat(LOG_BYTES));
+    await eventually(() => { expect(statSync(file).size).toBeLessThan(1_000); });
+    expect(statSync(`${file}.1`)).toMatchObject({ size: LOG_BYTES });
+    expect(statSync(`${file}.1`).mode & 0o777).toBe(0o600);
+
+    await expect(new pg.Client({ ...postgres.superuser(), password: "wrong" }).connect()).rejects.toThrow();
+    await eventually(() => { expect(readFileSync(file, "utf8")).toContain("password authentication failed"); });
+    // A server that did not append would go on at its old place, behind as many NULs.
+    expect(readFileSync(file, "utf8")).not.toContain("\0");
   });
 
   it("keeps the statement that a crashed backend was running out of its log", async () => {
@@ -278,6 +300,24 @@ describe("the life of an embedded database", () => {
     expect(await query(second, "select 1 as one")).toEqual([{ one: 1 }]);
     await second.stop();
     bystander.kill();
+  });
+
+  onLinux("starts where there is no setpriv, says what that means, and is stopped by hand after its supervisor was killed", async () => {
+    const dataDir = newFolder();
+    const lines: string[] = [];
+    const { PATH } = process.env;
+    process.env.PATH = newFolder();
+    const first = await start(dataDir, new Logger("test", (line) => lines.push(line))).finally(() => { process.env.PATH = PATH; });
+    expect(lines[0]).toContain("database can outlive this process");
+    expect(await query(first, "select 1 as one")).toEqual([{ one: 1 }]);
+    await first.stop();
+
+    const { supervisor, pid } = await superviseApart(dataDir, {}, newFolder());
+    supervisor.kill("SIGKILL");
+    await expect(start(dataDir)).rejects.toThrow(`already running, pid ${pid}: stop the Memseal that started it, or the process itself with kill -INT ${pid}`);
+    process.kill(pid, "SIGINT");
+    await eventually(() => { expectGone(pid); });
+    await (await start(dataDir)).stop();
   });
 
   it("gives up with an error in the log when the server cannot stay up", async () => {

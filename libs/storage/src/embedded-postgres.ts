@@ -9,6 +9,7 @@ import { openCluster, STAGING_PREFIX } from "./postgres-cluster.js";
 import { assertSocketFits, layoutOf, PORT, postgresArguments, restartDelayMs, STABLE_AFTER_MS, SUPERUSER, type PostgresLayout } from "./postgres-config.js";
 import { openHome, type ServerUser } from "./postgres-home.js";
 import { disownDeadLock, liveServer, readLock } from "./postgres-lock.js";
+import { boundLog, LOG_CHECK_MS } from "./postgres-log.js";
 import { ProgramRunner, type RunningProgram } from "./postgres-process.js";
 
 /** Recovery after a crash replays at most max_wal_size (1 GB), which a slow disk does in minutes. */
@@ -31,7 +32,7 @@ export interface EmbeddedPostgresOptions {
  * A real PostgreSQL under our supervision, on a Unix socket only.
  *
  * In `dataDir`: `binaries/<version>/` (a copy of the npm package's), `data/` (PGDATA), `socket/` (0700),
- * `postgres.log`, `superuser.password` (0600). It is started again when it exits unexpectedly. On Linux it stops
+ * `postgres.log` and what was before it in `postgres.log.1`, `superuser.password` (0600). It is started again when it exits unexpectedly. On Linux it stops
  * when the thread that called `start` ends, so call it on the main thread.
  */
 export class EmbeddedPostgres {
@@ -41,6 +42,7 @@ export class EmbeddedPostgres {
   readonly #password: string;
   #server: RunningProgram | undefined;
   #supervision: Promise<void> = Promise.resolve();
+  #logWatch: NodeJS.Timeout | undefined;
 
   private constructor(
     private readonly binaries: PostgresBinaries,
@@ -110,6 +112,7 @@ export class EmbeddedPostgres {
     await server?.exited;
     clearTimeout(impatience);
     await this.#supervision;
+    clearInterval(this.#logWatch);
   }
 
   async #open(): Promise<void> {
@@ -123,6 +126,18 @@ export class EmbeddedPostgres {
     this.#supervision = this.#supervise(server).catch((error: unknown) => {
       this.log.error("database is down for good", { error });
     });
+    this.#watchLog();
+  }
+
+  #watchLog(): void {
+    this.#logWatch = setInterval(() => {
+      try {
+        boundLog(this.#layout.log);
+      } catch (error) {
+        // A full disk, say: the server itself goes on as long as it can.
+        this.log.warn("database log not shortened", { error });
+      }
+    }, LOG_CHECK_MS).unref();
   }
 
   /** In one piece, without awaiting: `stop` finds either no server or one that it can signal. */

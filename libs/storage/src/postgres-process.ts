@@ -1,16 +1,15 @@
 import { execFile, spawn } from "node:child_process";
-import { closeSync, openSync, renameSync, statSync } from "node:fs";
+import { closeSync } from "node:fs";
 import { promisify } from "node:util";
 import type { PostgresHome } from "./postgres-home.js";
+import { openLog } from "./postgres-log.js";
 
 const run = promisify(execFile);
 
-/** All that PostgreSQL's programs see of the environment: ours may hold secrets, and theirs is readable by their user. */
-const ENVIRONMENT: NodeJS.ProcessEnv = { PATH: "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", LC_ALL: "C", TZ: "UTC" };
+/** All that PostgreSQL's programs see of our environment: it may hold secrets, and theirs is readable by their user. PATH leads to setpriv. */
+const environment = (): NodeJS.ProcessEnv => ({ PATH: process.env.PATH, LC_ALL: "C", TZ: "UTC" });
 
 const DIE_WITH_PARENT = ["setpriv", "--pdeathsig", "INT", "--"];
-
-const LOG_ROTATION_BYTES = 10 * 1024 * 1024;
 
 /** How a program ended. */
 export interface Exit {
@@ -52,7 +51,7 @@ export class ProgramRunner {
       // Node changes the user before setpriv runs: the kernel forgets a death signal when credentials change after it.
       ...this.home.user,
       cwd: this.home.folder,
-      env: ENVIRONMENT,
+      env: environment(),
       stdio: ["ignore", log, log],
       // A session of its own: Ctrl-C in a terminal reaches us alone, and the database outlives the services' last writes.
       detached: true,
@@ -80,11 +79,5 @@ async function canDieWithParent(): Promise<boolean> {
   // A call of the Linux kernel; setpriv is in util-linux, and busybox has one that cannot do this.
   if (process.platform !== "linux") return false;
   const [command = "", ...rest] = DIE_WITH_PARENT;
-  return run(command, [...rest, "true"], { env: ENVIRONMENT }).then(() => true, () => false);
-}
-
-/** A descriptor to append with; the server inherits it, so the file itself stays ours and 0600. */
-function openLog(file: string): number {
-  if ((statSync(file, { throwIfNoEntry: false })?.size ?? 0) > LOG_ROTATION_BYTES) renameSync(file, `${file}.1`);
-  return openSync(file, "a", 0o600);
+  return run(command, [...rest, "true"], { env: environment() }).then(() => true, () => false);
 }

@@ -31,6 +31,11 @@ export async function provisionRoles(superuser: ClientBase, passwords: Readonly<
   await superuser.query(`GRANT ${ROLES.keys} TO ${ROLES.owner}`);
 }
 
+/** The statement that makes a role, with `...` for its password: for a person to run. */
+export function createRoleSql(role: keyof typeof ROLES): string {
+  return `CREATE ROLE ${ROLES[role]} ${ATTRIBUTES} ${role === "keys" ? "NOLOGIN" : "LOGIN PASSWORD '...'"};`;
+}
+
 /** Creates the database, owned by the owner and closed to everyone but the roles above. As superuser. */
 export async function provisionDatabase(superuser: ClientBase, database: string): Promise<void> {
   const name = superuser.escapeIdentifier(database);

@@ -104,8 +104,9 @@ export async function assertSafeRole(client: pg.ClientBase | pg.Pool): Promise<v
  * @throws StartupError that names the schema it has and the one it needs
  */
 export async function assertSchema(client: pg.ClientBase | pg.Pool): Promise<void> {
-  const [found] = await ask<{ table: string | null }>(client, "SELECT to_regclass($1)::text AS table", [`${SCHEMA}.schema_version`]);
-  if (found?.table === null) throw new StartupError(`the database has no ${SCHEMA} schema: run \`memseal migrate up\` as the owner first`);
+  // From the catalog: after the way down to 0 there is a schema that this role may not look into.
+  const [found] = await ask(client, "SELECT FROM pg_tables WHERE schemaname = $1 AND tablename = 'schema_version'", [SCHEMA]);
+  if (found === undefined) throw new StartupError(`the database has no ${SCHEMA} schema: run \`memseal migrate up\` as the owner first`);
   const [newest] = await ask<{ number: number; min_service: number }>(
     client,
     `SELECT number, min_service FROM ${SCHEMA}.schema_version ORDER BY number DESC LIMIT 1`,

@@ -1,6 +1,7 @@
-import type { MigrationInterface, QueryRunner } from "typeorm";
+import type { QueryRunner } from "typeorm";
 import { ROLES } from "../roles.js";
 import { isolateTenants } from "./row-security.js";
+import { recordSchema, type SchemaMigration } from "./schema-migration.js";
 
 /** Tables that hold rows of tenants; each is under forced row security. */
 const TENANT_TABLES = ["tenant", "tenant_key", "memory", "chunk", "memory_tombstone", "embedding_generation"];
@@ -131,7 +132,11 @@ const KEY_LOOKUP = `
   REVOKE CREATE ON SCHEMA memseal FROM ${ROLES.keys};
 `;
 
-export class FirstLight0001000000000 implements MigrationInterface {
+export class FirstLight0001000000000 implements SchemaMigration {
+  readonly number = 1;
+  readonly minService = 1;
+  readonly drops = [...TENANT_TABLES, "api_key"];
+
   async up(runner: QueryRunner): Promise<void> {
     await runner.query(TABLES);
     await isolateTenants(runner, TENANT_TABLES);
@@ -140,12 +145,12 @@ export class FirstLight0001000000000 implements MigrationInterface {
     await runner.query(`CREATE POLICY key_administration ON memseal.api_key TO ${ROLES.keys} USING (true) WITH CHECK (true)`);
     await runner.query(GRANTS);
     await runner.query(KEY_LOOKUP);
-    await runner.query("INSERT INTO memseal.schema_version (number, min_service) VALUES (1, 1)");
+    await recordSchema(runner, this);
   }
 
   async down(runner: QueryRunner): Promise<void> {
     await runner.query(`SET LOCAL ROLE ${ROLES.keys}; DROP FUNCTION memseal.resolve_api_key; RESET ROLE`);
-    for (const table of [...TENANT_TABLES, "api_key", "schema_version"]) await runner.query(`DROP TABLE memseal.${table}`);
+    for (const table of [...this.drops, "schema_version"]) await runner.query(`DROP TABLE memseal.${table}`);
     await runner.query(`REVOKE ALL ON SCHEMA memseal FROM ${ROLES.app}, ${ROLES.auth}, ${ROLES.keys}`);
   }
 }

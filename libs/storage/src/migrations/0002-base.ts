@@ -1,6 +1,7 @@
-import type { MigrationInterface, QueryRunner } from "typeorm";
+import type { QueryRunner } from "typeorm";
 import { ROLES } from "../roles.js";
 import { isolateTenants } from "./row-security.js";
+import { recordSchema, type SchemaMigration } from "./schema-migration.js";
 
 const TENANT_TABLES = ["memory_version", "idempotency", "audit_event"];
 
@@ -68,14 +69,18 @@ const SCHEDULER = `
 `;
 
 /** History, idempotent answers, the audit chain, blind references and the scheduler. A service built for schema 1 runs beside it. */
-export class Base0002000000000 implements MigrationInterface {
+export class Base0002000000000 implements SchemaMigration {
+  readonly number = 2;
+  readonly minService = 1;
+  readonly drops = TENANT_TABLES;
+
   async up(runner: QueryRunner): Promise<void> {
     await runner.query(TABLES);
     await isolateTenants(runner, TENANT_TABLES);
     await runner.query(REFERENCES);
     await runner.query(GRANTS);
     await runner.query(SCHEDULER);
-    await runner.query("INSERT INTO memseal.schema_version (number, min_service) VALUES (2, 1)");
+    await recordSchema(runner, this);
   }
 
   async down(runner: QueryRunner): Promise<void> {
@@ -91,6 +96,6 @@ export class Base0002000000000 implements MigrationInterface {
       ALTER TABLE memseal.memory
         DROP CONSTRAINT memory_key_ref_check, DROP CONSTRAINT memory_content_ref_check, DROP CONSTRAINT memory_run_ref_check;
     `);
-    for (const table of TENANT_TABLES) await runner.query(`DROP TABLE memseal.${table}`);
+    for (const table of this.drops) await runner.query(`DROP TABLE memseal.${table}`);
   }
 }
