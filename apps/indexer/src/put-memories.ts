@@ -40,7 +40,7 @@ export class PutMemories {
       await this.store.addToTotals(tx, { memories: sealed.length, bytes: bytesOf(sealed) });
       return taken;
     });
-    return sealed.map(({ id, rowVersion }) => ({ id, createdAt: toTimestamp(turn.at), version: rowVersion }));
+    return sealed.map(({ id, rowVersion }) => ({ id, createdAt: toTimestamp(turn.at), version: rowVersion, event: "create" }));
   }
 
   /** Keys and embedding generation of the tenant; its first write makes both. */

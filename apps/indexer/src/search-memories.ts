@@ -1,6 +1,6 @@
 import type { Candidate, IndexerSearchQuery } from "@memseal/contracts/indexer";
 import { OpenError, type UserHash } from "@memseal/crypto";
-import type { Hit } from "@memseal/retrieval";
+import { metadataFieldsOf, type Hit } from "@memseal/retrieval";
 import type { MemoryStore, SealedMemory, TenantDatabase } from "@memseal/storage";
 import { codePointSlicer } from "./code-points.js";
 import { openMemory, toMessage, type TenantSeal } from "./sealed-memory.js";
@@ -10,6 +10,7 @@ export interface SearchOutcome {
   candidates: Candidate[];
   totalMatching: number;
   integrityFailures: number;
+  unknownFields: string[];
 }
 
 /** The read path: catch up, search in memory, open the best. */
@@ -27,8 +28,8 @@ export class SearchMemories {
       keyring,
       damaged: new Set(damaged),
     }));
-    if (found === undefined) return { candidates: [], totalMatching: 0, integrityFailures: 0 };
-    const { hits, totalMatching, keyring, damaged } = found;
+    if (found === undefined) return { candidates: [], totalMatching: 0, integrityFailures: 0, unknownFields: metadataFieldsOf(filter).map((path) => path.join(".")) };
+    const { hits, totalMatching, unknownFields, keyring, damaged } = found;
     const candidates: Candidate[] = [];
     for (let next = 0; next < hits.length && candidates.length < wanted;) {
       const batch = hits.slice(next, next + wanted - candidates.length);
@@ -47,7 +48,7 @@ export class SearchMemories {
         }
       }
     }
-    return { candidates, totalMatching, integrityFailures: damaged.size };
+    return { candidates, totalMatching, integrityFailures: damaged.size, unknownFields };
   }
 }
 

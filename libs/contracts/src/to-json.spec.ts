@@ -20,7 +20,7 @@ describe("answers as JSON", () => {
   it("end a list without a cursor on the last page", () => {
     expect(sent(listResponseToJson({ results: [] }))).toEqual({ results: [] });
     expect(sent(listResponseToJson({ results: [], nextCursor: "c" }))).toEqual({ results: [], next_cursor: "c" });
-    expect(sent(addResponseToJson({ results: [{ id: "i", createdAt: at, version: 1 }] }))).toEqual({ results: [{ id: "i", created_at: TIME, version: 1 }] });
+    expect(sent(addResponseToJson({ results: [{ id: "i", createdAt: at, version: 1, event: "create" }] }))).toEqual({ results: [{ id: "i", created_at: TIME, version: 1, event: "create" }] });
   });
 
   it("say of a search what happened", () => {
@@ -29,14 +29,14 @@ describe("answers as JSON", () => {
         memory: bare, score: 1.5, passage: { index: 0, start: 0, end: 1, text: "t" }, rank: 1, originalRank: 2,
         scores: { similarity: 0.5, similarityRank: 1, bm25: 2, bm25Rank: 1, fused: 1, rerank: 1 },
       }],
-      reranked: false, rerankSkipped: "timeout", dense: true, totalMatching: 1, integrityFailures: 0,
+      reranked: false, rerankSkipped: "timeout", dense: true, totalMatching: 1, integrityFailures: 0, unknownFields: ["metadata.x"],
       latencyMs: { embed: 1, search: 2, rerank: 3, total: 6 }, requestId: "r",
     }))).toEqual({
       results: [{
         memory: sent(memoryToJson(bare)), score: 1.5, passage: { index: 0, start: 0, end: 1, text: "t" }, rank: 1, original_rank: 2,
         scores: { similarity: 0.5, similarity_rank: 1, bm25: 2, bm25_rank: 1, fused: 1, rerank: 1 },
       }],
-      reranked: false, rerank_skipped: "timeout", dense: true, total_matching: 1, integrity_failures: 0,
+      reranked: false, rerank_skipped: "timeout", dense: true, total_matching: 1, integrity_failures: 0, unknown_fields: ["metadata.x"],
       latency_ms: { embed: 1, search: 2, rerank: 3, total: 6 }, request_id: "r",
     });
   });
