@@ -61,13 +61,16 @@ function refuseUnservedFilter({ kind }: FilterMessage): void {
       return;
     case "condition":
       if (FILTERS_NOT_SERVED.includes(kind.value.field)) throw notServed(`filters.${kind.value.field}`);
+      return;
+    case undefined:
   }
 }
 
-function refuse<T extends object>(names: Readonly<Record<string, string>>, message: T, prefix: string): void {
-  for (const [name, shown] of Object.entries(names)) {
-    const value: unknown = message[name as keyof T];
-    if (Array.isArray(value) ? value.length > 0 : value !== undefined) throw notServed(prefix + shown);
+function refuse(names: Readonly<Record<string, string>>, message: object, prefix: string): void {
+  for (const [name, value] of Object.entries(message) as [string, unknown][]) {
+    const shown = names[name];
+    const isSet = Array.isArray(value) ? value.length > 0 : value !== undefined;
+    if (shown !== undefined && isSet) throw notServed(prefix + shown);
   }
 }
 

@@ -10,10 +10,10 @@ import { topK } from "./top-k.js";
 /** An index without memories takes room, too. */
 const INDEX_BYTES = 1_024;
 // Rough, in bytes: the objects kept for a memory and for a chunk beside vectors and postings.
-const MEMORY_BYTES = 400;
+const MEMORY_BYTES = 250;
 const CHUNK_BYTES = 150;
-/** Rough, too: what a character of JSON takes as part of an object. */
-const FIELD_CHARACTER_BYTES = 3;
+/** What a character of JSON takes as part of an object: 2.1 measured. */
+const FIELD_CHARACTER_BYTES = 2.1;
 
 /** A span of a memory's text, in code points from `start` to before `end`. */
 export interface IndexedChunk {
@@ -130,7 +130,7 @@ export class TenantIndex {
     });
     const { id, rowVersion, leftOut = [] } = memory;
     const fields = { ...memory.fields, id };
-    const fieldBytes = FIELD_CHARACTER_BYTES * JSON.stringify(fields).length;
+    const fieldBytes = Math.ceil(FIELD_CHARACTER_BYTES * JSON.stringify(fields).length);
     this.#memories.set(id, { id, rowVersion, fields, fieldBytes, leftOut, chunks });
     this.#chunkCount += chunks.length;
     this.#fieldBytes += fieldBytes;
