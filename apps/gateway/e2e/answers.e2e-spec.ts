@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { encodeVector, LIMITS, type NewMemory } from "@memseal/contracts";
+import { encodeVector, LIMITS, MemoryServiceService, type NewMemory } from "@memseal/contracts";
 import { TRANSPORTS, type Answer, type Ask, type Gateway, type Json, type Transport } from "./gateway.js";
 import { Stack } from "./stack.js";
 
@@ -69,6 +69,11 @@ describe.each(TRANSPORTS)("over %s", (transport) => {
     const chat = await mine({ method: "search", json: { query: "news", filters: { source: "chat", NOT: { tags: { contains: "pets" } } } } });
     expect(chat.body).toMatchObject({ total_matching: 1 });
     expect(textsOf(chat.body)).toEqual([memories[2].text]);
+
+    const about = (filters: Json) => mine({ method: "search", json: { query: "news", filters } }).then(({ body }) => body);
+    expect(await about({ occurred_at: { lt: "2023-05-08T16:00:00+02:00" }, agent_id: { ne: "planner" }, id: dog })).toMatchObject({ total_matching: 1, unknown_fields: [] });
+    expect(await about({ "metadata.mood": { contains: 1 } })).toMatchObject({ total_matching: 1, unknown_fields: [] });
+    expect(await about({ NOT: { "metadata.mod": "happy" } })).toMatchObject({ total_matching: 3, unknown_fields: ["metadata.mod"] });
 
     expect((await mine({ method: "get", json: { id: dog } })).body).toMatchObject({ id: dog, metadata: memories[0].metadata, agent_id: "assistant" });
     const first = await mine({ method: "list", json: { limit: "2" } });
@@ -169,7 +174,7 @@ interface Case {
   only?: Transport;
 }
 
-const message = (parts: Partial<NewMemory>) => ({ memories: [{ text: "a", tags: [], metadata: undefined, occurredAt: undefined, ...parts }] });
+const message = (parts: Partial<NewMemory>) => ({ memories: [{ text: "a", tags: [], metadata: undefined, occurredAt: undefined, ...parts }], messages: [] });
 const add = (memory: Json, parts?: Partial<NewMemory>) => (): Ask => ({
   method: "add",
   key: ada,
@@ -180,6 +185,23 @@ const search = (parts: Json) => (): Ask => ({ method: "search", key: ada, json: 
 const searchMessage = (json: Json, filters: unknown) => (): Ask => ({
   method: "search", key: ada, json: { query: "q", filters: json }, message: { query: "q", explain: false, filters },
 });
+
+/** In the contract and not acted on by this release: refused rather than ignored. */
+const NOT_SERVED: [string, Ask][] = [
+  ["memories[0].key", { method: "add", json: { memories: [{ text: "a", key: "doc-1" }] } }],
+  ["memories[0].run_id", { method: "add", json: { memories: [{ text: "a", run_id: "run" }] } }],
+  ["memories[0].expires_at", { method: "add", json: { memories: [{ text: "a", expires_at: "2123-01-01T00:00:00Z" }] } }],
+  ["messages", { method: "add", json: { messages: [{ role: "user", content: "a" }], run_id: "run" } }],
+  ["threshold", { method: "search", json: { query: "q", threshold: 0 } }],
+  ["decay", { method: "search", json: { query: "q", decay: { half_life_days: 30 } } }],
+  ["as_of", { method: "search", json: { query: "q", as_of: "2023-05-08T13:56:00Z" } }],
+  ["filters.run_id", { method: "search", json: { query: "q", filters: { OR: [{ source: "a" }, { NOT: { run_id: "run" } }] } } }],
+  ["filters.key", { method: "search", json: { query: "q", filters: { key: { exists: false } } } }],
+  ["filters.expires_at", { method: "search", json: { query: "q", filters: { expires_at: { gt: "2023-05-08T13:56:00Z" } } } }],
+  ["filters", { method: "list", json: { filters: '{"source":"a"}' } }],
+  ["idempotency-key", { method: "add", json: { memories: [{ text: "a" }] }, headers: { "idempotency-key": "order-7" } }],
+  ["if-match", { method: "delete", json: { id: randomUUID() }, headers: { "if-match": '"1"' } }],
+];
 
 const CASES: Case[] = [
   { title: "bytes that are no request", ask: () => ({ method: "search", key: ada, json: `{"query": "${CANARY}`, message: Buffer.from([0x0a, 0x7f, 0x41]) }), code: "invalid_argument", field: "request" },
@@ -198,7 +220,7 @@ const CASES: Case[] = [
   { title: "vectors of another dimension than the user has", ask: add({ vector: [1, 2, 3] }), code: "invalid_argument", field: "memories" },
   { title: "a query vector of another dimension than the user has", ask: search({ vector: [1, 2, 3] }), code: "invalid_argument", field: "vector" },
   { title: "no memories", ask: () => ({ method: "add", key: ada, json: { memories: [] } }), code: "invalid_argument", field: "memories" },
-  { title: "201 memories", ask: () => ({ method: "add", key: ada, json: { memories: Array(201).fill({ text: "a" }) }, message: { memories: Array(201).fill(message({}).memories[0]) } }), code: "invalid_argument", field: "memories" },
+  { title: "201 memories", ask: () => ({ method: "add", key: ada, json: { memories: Array(201).fill({ text: "a" }) }, message: { memories: Array(201).fill(message({}).memories[0]), messages: [] } }), code: "invalid_argument", field: "memories" },
   { title: "texts that make more than 200 chunks", ask: () => ({ method: "add", key: ada, json: { memories: Array(20).fill({ text: "word and word ".repeat(3_500) }) } }), code: "invalid_argument", field: "memories" },
   { title: "a blank query", ask: search({ query: " \n" }), code: "invalid_argument", field: "query" },
   { title: "a query that is too long", ask: search({ query: "q".repeat(LIMITS.queryCharacters + 1) }), code: "invalid_argument", field: "query" },
@@ -222,6 +244,9 @@ const CASES: Case[] = [
     code: "invalid_argument",
     field: { http: "filters.tags.contains", grpc: "filters.condition.value" },
   },
+  { title: "memories and messages in one call", ask: () => ({ method: "add", key: ada, json: { memories: [{ text: "a" }], messages: [{ role: "user", content: "a" }], run_id: "r" } }), code: "invalid_argument", field: "messages" },
+  { title: "a threshold that is no cosine", ask: search({ threshold: 1.5 }), code: "invalid_argument", field: "threshold" },
+  ...NOT_SERVED.map(([field, ask]): Case => ({ title: `${field}, which is not served yet`, ask: () => ({ key: ada, ...ask }), code: "invalid_argument", field })),
   { title: "an id that is no UUID", ask: () => ({ method: "get", key: ada, json: { id: "7" } }), code: "invalid_argument", field: "id" },
   { title: "a limit of 0", ask: () => ({ method: "list", key: ada, json: { limit: "0" } }), code: "invalid_argument", field: "limit" },
   { title: "a cursor that was never given", ask: () => ({ method: "list", key: ada, json: { cursor: "next" } }), code: "invalid_argument", field: "cursor" },
@@ -265,6 +290,34 @@ describe("a request with a fault", () => {
   it("in a field that protobuf does not know is ignored over gRPC, as proto3 does", async () => {
     // Field 15, a varint.
     expect((await gateway.ask("grpc", { method: "list", key: ada, message: Buffer.from([0x78, 0x01]) })).code).toBe("ok");
+  });
+});
+
+describe("a call that is in the contract and not served yet", () => {
+  it.each<[string, string]>([
+    ["POST", "/v1/memories/search/stream"],
+    ["POST", "/v1/memories/delete"],
+    ["PATCH", `/v1/memories/${randomUUID()}`],
+    ["GET", `/v1/memories/${randomUUID()}/history`],
+    ["POST", "/v1/rerank"],
+    ["POST", "/v1/tokens"],
+    ["GET", "/v1/audit"],
+    ["POST", "/v1/erasures"],
+  ])("is answered 501 over HTTP: %s %s", async (method, path) => {
+    const response = await gateway.fetch(path, { method, headers: { authorization: `Bearer ${ada}` } });
+    const problem = (await response.json()) as Json;
+    expect(response.status).toBe(501);
+    expect(problem).toMatchObject({ type: "urn:memseal:problem:unimplemented", code: "unimplemented", status: 501, request_id: response.headers.get("x-request-id") });
+    expect(problem["detail"]).toMatch(/ is not served yet by this release$/);
+  });
+
+  it("is answered UNIMPLEMENTED over gRPC, whatever is sent", async () => {
+    const served = ["add", "search", "get", "list", "delete"];
+    const others = Object.entries(MemoryServiceService).filter(([name]) => !served.includes(name));
+    expect(others).toHaveLength(8);
+    for (const [name, { path }] of others) expect({ name, code: await gateway.codeOf(path, ada) }).toEqual({ name, code: "unimplemented" });
+    // The same way of asking, of a call that is served.
+    expect(await gateway.codeOf(MemoryServiceService.get.path, ada)).toBe("invalid_argument");
   });
 });
 

@@ -74,6 +74,16 @@ export class Gateway {
     return fetch(`http://${this.http}${path}`, init);
   }
 
+  /** What a gRPC method answers to an empty message, as a code. */
+  codeOf(path: string, key: string): Promise<string> {
+    const metadata = new Metadata();
+    metadata.set("authorization", `Bearer ${key}`);
+    const bytes = (value: Buffer) => value;
+    return new Promise((resolve) => {
+      this.#grpc.makeUnaryRequest(path, bytes, bytes, Buffer.alloc(0), metadata, { deadline: Date.now() + 30_000 }, (error) => { resolve(GRPC_CODES[error?.code ?? 0]); });
+    });
+  }
+
   async stop(): Promise<void> {
     this.#grpc.close();
     await this.process.kill("SIGTERM");

@@ -27,7 +27,7 @@ function world(changes: Partial<QueryParts> = {}) {
           passage: { index: 0, start: 0, end: 1, text: `part ${id}` },
           scores: { bm25: 1, fused: 4 - i },
         }));
-        return Promise.resolve({ candidates, totalMatching: 9, integrityFailures: 1 });
+        return Promise.resolve({ candidates, totalMatching: 9, integrityFailures: 1, unknownFields: [] });
       },
     },
     reranker: {
@@ -167,7 +167,7 @@ describe("answerQuery", () => {
   });
 
   it("has nothing to skip where nothing was found", async () => {
-    const { parts } = world({ indexer: { search: () => Promise.resolve({ candidates: [], totalMatching: 0, integrityFailures: 0 }) } });
+    const { parts } = world({ indexer: { search: () => Promise.resolve({ candidates: [], totalMatching: 0, integrityFailures: 0, unknownFields: [] }) } });
     parts.reranker.rerank = () => Promise.reject(new UnavailableError("gone"));
     await expect(answerQuery(parts, call, query())).resolves.toMatchObject({ results: [], reranked: true });
   });

@@ -34,7 +34,7 @@ export async function answerQuery(parts: QueryParts, call: TenantCall, query: Se
   const startedAt = performance.now();
   const embedding = await timed(() => embed(parts, call, query));
   const found = await timed(() => search(parts, call, query, embedding.value));
-  const { denseSkipped, candidates: opened, totalMatching, integrityFailures } = found.value;
+  const { denseSkipped, candidates: opened, totalMatching, integrityFailures, unknownFields } = found.value;
   const candidates = opened.map(whole);
   const order = await timed(() => rank(parts, call, query, candidates));
   const { ranked, skipped } = order.value;
@@ -48,6 +48,7 @@ export async function answerQuery(parts: QueryParts, call: TenantCall, query: Se
     denseSkipped,
     totalMatching,
     integrityFailures,
+    unknownFields,
     latencyMs: { embed: embedding.ms, search: found.ms, rerank: order.ms, total: milliseconds(performance.now() - startedAt) },
     requestId: call.requestId,
   };

@@ -10,7 +10,7 @@ export type Transport = (typeof TRANSPORTS)[number];
 
 const CODES = [
   "ok", "invalid_argument", "unauthenticated", "permission_denied", "not_found", "already_exists", "aborted", "failed_precondition",
-  "resource_exhausted", "unavailable", "deadline_exceeded", "cancelled", "data_loss", "internal",
+  "resource_exhausted", "unavailable", "deadline_exceeded", "cancelled", "data_loss", "unimplemented", "internal",
 ] as const satisfies readonly (ErrorCode | "ok")[];
 export type Code = (typeof CODES)[number];
 

@@ -1,8 +1,10 @@
 import { finished } from "node:stream/promises";
+import { UnimplementedError } from "@memseal/errors";
 import { failureOf, MAX_MESSAGE_BYTES, REQUEST_ID_KEY, requestIdFrom, type HttpErrorFilter } from "@memseal/transport";
 import { FastifyAdapter } from "@nestjs/platform-fastify";
 import { errorCodes, type FastifyRequest, type FastifyServerOptions } from "fastify";
 import type { GatewayMetrics, Method } from "./gateway-metrics.js";
+import { CALLS_NOT_SERVED } from "./not-served-yet.js";
 
 /** How much of a body that is too large is read and dropped. */
 const DISCARD_BYTES = 8 * MAX_MESSAGE_BYTES;
@@ -10,7 +12,8 @@ const DISCARD_BYTES = 8 * MAX_MESSAGE_BYTES;
 /** Longer than any deadline: a body that takes more is not being sent. */
 const BODY_TIMEOUT_MS = 60_000;
 
-const METHODS: Readonly<Record<string, Method>> = {
+const METHODS: Readonly<Record<string, Method | "other">> = {
+  ...Object.fromEntries(CALLS_NOT_SERVED.map(({ method, url }) => [`${method} ${url}`, "other"] as const)),
   "POST /v1/memories": "add",
   "POST /v1/memories/search": "search",
   "GET /v1/memories": "list",
@@ -31,9 +34,12 @@ export function createHttpServer(filter: HttpErrorFilter): FastifyAdapter {
   return new FastifyAdapter(options);
 }
 
-/** Hooks and parsers, which Nest allows only once the application exists. */
-export function prepareHttpServer(adapter: FastifyAdapter, metrics: GatewayMetrics): void {
+/** Hooks and parsers, which Nest allows only once the application exists, and routes that only say that they are not served. */
+export function prepareHttpServer(adapter: FastifyAdapter, metrics: GatewayMetrics, filter: HttpErrorFilter): void {
   const server = adapter.getInstance();
+  for (const { method, url, call } of CALLS_NOT_SERVED) {
+    server.route({ method, url, handler: (request, reply) => { filter.answer(new UnimplementedError(call), request, reply); } });
+  }
   server.removeAllContentTypeParsers();
   // A member named __proto__ is refused; `constructor` is data like any other.
   const parseJson = server.getDefaultJsonParser("error", "ignore");

@@ -25,7 +25,7 @@ await runService(log, async () => {
   const options: Readonly<NestApplicationOptions> = { logger: false, abortOnError: false, bodyParser: false };
   const app = await NestFactory.create<NestFastifyApplication>(GatewayModule.create(config, log), adapter, options);
   app.useGlobalFilters(httpErrors);
-  prepareHttpServer(adapter, app.get(GatewayMetrics));
+  prepareHttpServer(adapter, app.get(GatewayMetrics), httpErrors);
 
   const health = healthOf([SERVICE]);
   const packages = { [MEMORY_PACKAGE]: { MemoryService: memoryService } };

@@ -1,7 +1,6 @@
 import { Metadata, type ServerUnaryCall, type ServiceDefinition } from "@grpc/grpc-js";
 import type { Scope } from "@memseal/auth";
 import {
-  MemoryServiceControllerMethods,
   MemoryServiceService,
   type AddRequest,
   type AddResponse,
@@ -18,16 +17,19 @@ import { InvalidArgumentError, toAppError } from "@memseal/errors";
 import { TIMEOUT_KEY } from "@memseal/resilience";
 import { callDeadlineMs, callSignal, REQUEST_ID_KEY, requestIdFrom } from "@memseal/transport";
 import { Controller } from "@nestjs/common";
+import { GrpcMethod } from "@nestjs/microservices";
 import { Admission } from "./admission.js";
 import type { TenantCall } from "./call.js";
 import { GatewayMetrics, type Code, type Method } from "./gateway-metrics.js";
 import { Memories } from "./memories.js";
+import { refuseUnservedHeaders } from "./not-served-yet.js";
 
 type UnaryCall = ServerUnaryCall<unknown, unknown>;
 
-/** Messages in, messages out. */
+const SERVICE = "MemoryService";
+
+/** Messages in, messages out. What has no handler is UNIMPLEMENTED. */
 @Controller()
-@MemoryServiceControllerMethods()
 export class MemoriesGrpc {
   constructor(
     private readonly admission: Admission,
@@ -35,22 +37,27 @@ export class MemoriesGrpc {
     private readonly metrics: GatewayMetrics,
   ) {}
 
+  @GrpcMethod(SERVICE, "add")
   add(request: AddRequest, metadata: Metadata, call: UnaryCall): Promise<AddResponse> {
     return this.#admit("add", "write", metadata, call, (admitted) => this.memories.add(admitted, decoded(request)));
   }
 
+  @GrpcMethod(SERVICE, "search")
   search(request: SearchRequest, metadata: Metadata, call: UnaryCall): Promise<SearchAnswer> {
     return this.#admit("search", "read", metadata, call, (admitted) => this.memories.search(admitted, decoded(request)));
   }
 
+  @GrpcMethod(SERVICE, "get")
   get(request: GetRequest, metadata: Metadata, call: UnaryCall): Promise<Memory> {
     return this.#admit("get", "read", metadata, call, (admitted) => this.memories.get(admitted, decoded(request)));
   }
 
+  @GrpcMethod(SERVICE, "list")
   list(request: ListRequest, metadata: Metadata, call: UnaryCall): Promise<ListResponse> {
     return this.#admit("list", "read", metadata, call, (admitted) => this.memories.list(admitted, decoded(request)));
   }
 
+  @GrpcMethod(SERVICE, "delete")
   delete(request: DeleteRequest, metadata: Metadata, call: UnaryCall): Promise<DeleteResponse> {
     return this.#admit("delete", "write", metadata, call, (admitted) => this.memories.delete(admitted, decoded(request)));
   }
@@ -74,7 +81,10 @@ export class MemoriesGrpc {
           signal: callSignal(call),
         },
         scope,
-        work,
+        (admitted) => {
+          refuseUnservedHeaders((name) => metadata.get(name)[0]);
+          return work(admitted);
+        },
       );
     } catch (error) {
       code = toAppError(error).code;

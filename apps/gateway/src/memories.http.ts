@@ -15,6 +15,7 @@ import type { FastifyReply, FastifyRequest } from "fastify";
 import { Admission } from "./admission.js";
 import type { TenantCall } from "./call.js";
 import { Memories } from "./memories.js";
+import { refuseUnservedHeaders } from "./not-served-yet.js";
 
 /** JSON in, messages on, JSON out. */
 @Controller("v1/memories")
@@ -62,7 +63,10 @@ export class MemoriesHttp {
         signal: departureOf(reply),
       },
       scope,
-      work,
+      (call) => {
+        refuseUnservedHeaders((name) => request.headers[name]);
+        return work(call);
+      },
     );
   }
 }

@@ -1,8 +1,7 @@
 import {
   parseAdd,
-  parseDelete,
-  parseGet,
   parseList,
+  parseMemoryRef,
   parseSearch,
   type AddRequest,
   type AddResponse,
@@ -21,6 +20,7 @@ import { answerQuery, type QueryParts } from "./answer-query.js";
 import { requireOwnUser } from "./authenticate.js";
 import type { TenantCall } from "./call.js";
 import type { IndexerClient } from "./indexer-client.js";
+import { refuseUnservedAdd, refuseUnservedList, refuseUnservedSearch } from "./not-served-yet.js";
 
 export interface MemoriesParts extends AddParts, QueryParts {
   indexer: IndexerClient;
@@ -34,25 +34,30 @@ export class Memories {
   // async: what a parser throws is a rejection, as every other failure.
   async add(call: TenantCall, request: AddRequest): Promise<AddResponse> {
     const add = parseAdd(request);
+    refuseUnservedAdd(request);
     requireOwnUser(call.caller, this.parts.tenantSecret, add.userId);
     return addMemories(this.parts, call, add);
   }
 
   async search(call: TenantCall, request: SearchRequest): Promise<SearchAnswer> {
     const query = parseSearch(request);
+    refuseUnservedSearch(request);
     requireOwnUser(call.caller, this.parts.tenantSecret, query.userId);
     return answerQuery(this.parts, call, query);
   }
 
   async get(call: TenantCall, request: GetRequest): Promise<Memory> {
-    return this.parts.indexer.get(call, parseGet(request));
+    return this.parts.indexer.get(call, parseMemoryRef(request));
   }
 
   async list(call: TenantCall, request: ListRequest): Promise<ListResponse> {
-    return this.parts.indexer.list(call, parseList(request));
+    const { limit, cursor, userId } = parseList(request);
+    refuseUnservedList(request);
+    requireOwnUser(call.caller, this.parts.tenantSecret, userId);
+    return this.parts.indexer.list(call, { limit, cursor });
   }
 
   async delete(call: TenantCall, request: DeleteRequest): Promise<DeleteResponse> {
-    return this.parts.indexer.delete(call, parseDelete(request));
+    return this.parts.indexer.delete(call, parseMemoryRef(request));
   }
 }

@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { ASSERTION_KEY } from "@memseal/auth";
+import { status, type MethodDefinition } from "@grpc/grpc-js";
 import { encodeVector, IndexerServiceService as Indexer, type PutMemory, type SearchResponse } from "@memseal/contracts/indexer";
 import type { UserHash } from "@memseal/crypto";
 import { createApiKey } from "@memseal/storage";
@@ -77,6 +78,27 @@ describe("memories", () => {
     await expect(indexer.call(Indexer.delete, "write", tenant, { id: walnuts.id })).rejects.toMatchObject({ code: "not_found" });
   });
 
+  it("are filtered by any field they hold, and by metadata as far as it is kept for that", async () => {
+    const tenant = newTenant();
+    const filtered = (field: string, op: string, value: unknown) =>
+      indexer.call(Indexer.search, "read", tenant, { query: "zzz", filters: { kind: { $case: "condition", value: { field, op, value } } }, candidates: 50 });
+    expect(await filtered("metadata.stars", "gt", 3)).toMatchObject({ totalMatching: 0, unknownFields: ["metadata.stars"] });
+    const [, second] = await put(tenant, [
+      memory("one", { agentId: "planner", metadata: { stars: 4, essay: "x".repeat(5_000) } }),
+      memory("two", { role: "Maya", metadata: { stars: "4" }, occurredAt: { seconds: 1_700_000_000n, nanos: 0 } }),
+    ]);
+    expect(found(await filtered("metadata.stars", "gt", 3))).toEqual(["one"]);
+    expect(found(await filtered("occurred_at", "lte", "2023-11-14T22:13:20Z"))).toEqual(["two"]);
+    expect(found(await filtered("created_at", "gte", "2023-11-14T22:13:20Z")).sort()).toEqual(["one", "two"]);
+    expect(found(await filtered("agent_id", "exists", false))).toEqual(["two"]);
+    expect(found(await filtered("role", "icontains", "MAY"))).toEqual(["two"]);
+    expect(found(await filtered("id", "in", [second.id]))).toEqual(["two"]);
+    expect(await filtered("metadata.moons", "exists", false)).toMatchObject({ totalMatching: 2, unknownFields: ["metadata.moons"] });
+    // Too large to be kept in memory: matching nothing would be a wrong answer.
+    await expect(filtered("metadata.essay", "contains", "x")).rejects.toMatchObject({ code: "invalid_argument", field: "filters" });
+    await expect(filtered("colour", "eq", "red")).rejects.toMatchObject({ code: "invalid_argument", field: "filters.condition.field" });
+  });
+
   it("are listed newest first, page by page, each once", async () => {
     const tenant = newTenant();
     const ids = (await put(tenant, Array.from({ length: 7 }, (_m, i) => memory(`note ${i}`)))).map(({ id }) => id);
@@ -101,7 +123,7 @@ describe("memories", () => {
   });
 
   it("of a tenant that never wrote are simply not there", async () => {
-    expect(await search(newTenant(), "anything")).toEqual({ candidates: [], totalMatching: 0, integrityFailures: 0 });
+    expect(await search(newTenant(), "anything")).toEqual({ candidates: [], totalMatching: 0, integrityFailures: 0, unknownFields: [] });
     expect((await indexer.call(Indexer.list, "read", newTenant(), {})).results).toEqual([]);
   });
 });
@@ -136,7 +158,15 @@ describe("tenants", () => {
     }
     const unscoped = await world.signer.sign({ tenant, scopes: ["write"], method: "read" });
     await expect(unary(indexer.client, Indexer.list, {}, { ...context, metadata: { [ASSERTION_KEY]: unscoped } })).rejects.toMatchObject({ code: "permission_denied" });
-    expect(Object.keys(Indexer).sort()).toEqual(["delete", "get", "list", "put", "resolveKey", "search"]);
+    // What has no handler yet is refused whoever asks, and whatever for.
+    const served = ["delete", "get", "list", "put", "resolveKey", "search"];
+    const others = Object.entries(Indexer).filter(([name]) => !served.includes(name)).map(([, method]) => method as MethodDefinition<object, object>);
+    expect(others).toHaveLength(5);
+    for (const { path } of others) {
+      const empty = { path, requestSerialize: () => Buffer.alloc(0), responseDeserialize: () => ({}) } as unknown as MethodDefinition<object, object>;
+      const failure = indexer.call(empty, "write", tenant, {}).catch((error: unknown) => (error as { cause?: { code?: number } }).cause?.code);
+      expect(await failure).toBe(status.UNIMPLEMENTED);
+    }
   });
 
   it("are named by API keys: only a matching id and secret hash resolve", async () => {

@@ -41,7 +41,7 @@ export class PutMemories {
       await this.store.addToTotals(tx, { memories: sealed.length, bytes: bytesOf(sealed) });
       return taken;
     });
-    return sealed.map(({ id, rowVersion }) => ({ id, createdAt: toTimestamp(turn.at), version: rowVersion }));
+    return sealed.map(({ id, rowVersion }) => ({ id, createdAt: toTimestamp(turn.at), version: rowVersion, event: "create" }));
   }
 
   /** The tenant's embedding generation; its first write makes the tenant. */

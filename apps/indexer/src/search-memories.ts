@@ -1,7 +1,7 @@
 import type { Candidate, IndexerSearchQuery } from "@memseal/contracts/indexer";
 import { OpenError, type UserHash } from "@memseal/crypto";
 import type { TenantKeys } from "@memseal/keys";
-import type { Hit } from "@memseal/retrieval";
+import { metadataFieldsOf, type Hit } from "@memseal/retrieval";
 import type { MemoryStore, SealedMemory, TenantDatabase } from "@memseal/storage";
 import { codePointSlicer } from "./code-points.js";
 import { openMemory, toMessage, type TenantSeal } from "./sealed-memory.js";
@@ -11,6 +11,7 @@ export interface SearchOutcome {
   candidates: Candidate[];
   totalMatching: number;
   integrityFailures: number;
+  unknownFields: string[];
 }
 
 /** The read path: catch up, search in memory, open the best. */
@@ -28,8 +29,8 @@ export class SearchMemories {
       ...index.search({ query, vector, filter, limit: wanted * 2 }),
       damaged: new Set(damaged),
     }));
-    if (found === undefined) return { candidates: [], totalMatching: 0, integrityFailures: 0 };
-    const { hits, totalMatching, damaged } = found;
+    if (found === undefined) return { candidates: [], totalMatching: 0, integrityFailures: 0, unknownFields: metadataFieldsOf(filter).map((path) => path.join(".")) };
+    const { hits, totalMatching, unknownFields, damaged } = found;
     const candidates: Candidate[] = [];
     for (let next = 0; next < hits.length && candidates.length < wanted;) {
       const batch = hits.slice(next, next + wanted - candidates.length);
@@ -49,7 +50,7 @@ export class SearchMemories {
         }
       }
     }
-    return { candidates, totalMatching, integrityFailures: damaged.size };
+    return { candidates, totalMatching, integrityFailures: damaged.size, unknownFields };
   }
 }
 

@@ -1,12 +1,13 @@
 import { setImmediate as nextTick } from "node:timers/promises";
+import { filterableMetadata } from "@memseal/contracts/indexer";
 import { OpenError, type UserHash } from "@memseal/crypto";
 import { AppError } from "@memseal/errors";
 import type { TenantKeys } from "@memseal/keys";
-import { TenantIndex } from "@memseal/retrieval";
-import type { Changes, MemoryStore, SealedChunk, TenantDatabase, TenantState } from "@memseal/storage";
+import { TenantIndex, type IndexedMemory } from "@memseal/retrieval";
+import type { Changes, MemoryStore, SealedChunk, SealedMemory, TenantDatabase, TenantState } from "@memseal/storage";
 import { LRUCache } from "lru-cache";
 import { codePointSlicer } from "./code-points.js";
-import { openChunk, openMemory, type TenantSeal } from "./sealed-memory.js";
+import { openChunk, openMemory, type MemoryContent, type TenantSeal } from "./sealed-memory.js";
 
 /** The event loop is free again after at most this long. */
 const SLICE_MS = 10;
@@ -141,12 +142,13 @@ async function apply(changes: Changes, { index, damaged }: LoadedTenant, seal: T
     try {
       const content = openMemory(row, seal);
       const slice = codePointSlicer(content.text);
+      const { fields, leftOut } = filterableOf(row, content);
       const chunks = openChunks(chunksOf.get(row.id) ?? [], seal);
       index.put({
         id: row.id,
         rowVersion: row.rowVersion,
-        tags: content.tags,
-        source: content.source,
+        fields,
+        leftOut,
         heading: headingOf(content.occurredAt ?? row.createdAt, content.role ?? content.source),
         chunks: chunks.map(({ start, end, vector }) => ({ start, end, vector, text: slice(start, end) })),
       });
@@ -167,6 +169,14 @@ async function apply(changes: Changes, { index, damaged }: LoadedTenant, seal: T
 function openChunks(rows: readonly SealedChunk[], seal: TenantSeal): ReturnType<typeof openChunk>[] {
   if (rows.length === 0 || rows.some(({ chunkNo }, i) => chunkNo !== i)) throw new OpenError();
   return rows.map((row) => openChunk(row, seal));
+}
+
+/** By the names that callers use in filters. */
+function filterableOf({ createdAt, updatedAt }: SealedMemory, content: MemoryContent): Pick<IndexedMemory, "fields" | "leftOut"> {
+  const { agentId, role, source, tags, metadata = {}, occurredAt = createdAt } = content;
+  const { kept, leftOut } = filterableMetadata(metadata);
+  const times = { occurred_at: occurredAt.getTime(), created_at: createdAt.getTime(), updated_at: updatedAt.getTime() };
+  return { fields: { agent_id: agentId, role, source, tags, ...times, metadata: kept }, leftOut };
 }
 
 const DATE = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "long", year: "numeric", timeZone: "UTC" });

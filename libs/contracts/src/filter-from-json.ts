@@ -16,15 +16,18 @@ export function filterFromJson(json: Record<string, unknown>, field: string): Fi
 function filterFrom(json: unknown, field: string, depth: number): Filter {
   checkFilterDepth(depth, field);
   if (!isRecord(json)) throw new InvalidArgumentError(field, "must be an object");
+  // Siblings stand in an AND of their own, one level deeper.
+  const inner = isSingle(json) ? depth : depth + 1;
+  checkFilterDepth(inner, field);
   const parts = Object.entries(json).flatMap(([key, value]) => {
     const path = memberPath(field, key);
     switch (key) {
       case "AND":
-        return [{ kind: { $case: "and", value: { filters: filtersFrom(value, path, depth) } } } satisfies Filter];
+        return [{ kind: { $case: "and", value: { filters: filtersFrom(value, path, inner) } } } satisfies Filter];
       case "OR":
-        return [{ kind: { $case: "or", value: { filters: filtersFrom(value, path, depth) } } } satisfies Filter];
+        return [{ kind: { $case: "or", value: { filters: filtersFrom(value, path, inner) } } } satisfies Filter];
       case "NOT":
-        return [{ kind: { $case: "not", value: filterFrom(value, path, depth + 1) } } satisfies Filter];
+        return [{ kind: { $case: "not", value: filterFrom(value, path, inner + 1) } } satisfies Filter];
       default:
         return conditionsFrom(key, value, path);
     }
@@ -48,6 +51,12 @@ function condition(field: string, op: string, value: unknown, fieldPath: string,
   // Checked here as well as in parseFilter, because here the path is the one the caller wrote.
   parseCondition({ field, op, value }, { field: fieldPath, op: opPath, value: opPath });
   return { kind: { $case: "condition", value: { field, op, value } } };
+}
+
+/** Whether the object is one condition or one AND, OR or NOT. */
+function isSingle(json: Record<string, unknown>): boolean {
+  const parts = Object.entries(json).map(([key, value]) => (isRecord(value) && key !== "NOT" ? Object.keys(value).length : 1));
+  return parts.reduce((sum, count) => sum + count, 0) <= 1;
 }
 
 function all(parts: Filter[], field: string): Filter {

@@ -1,9 +1,11 @@
 import { InvalidArgumentError } from "@memseal/errors";
-import type { Filter } from "@memseal/retrieval";
+import type { Condition, FieldPath, Filter, Scalar } from "@memseal/retrieval";
 import { elementPath } from "./field-path.js";
 import type * as wire from "./generated/memseal/v1/memory.js";
 import { LIMITS } from "./limits.js";
-import { boundedText } from "./text.js";
+import { fromRfc3339 } from "./rfc3339.js";
+import { atMostText } from "./text.js";
+import { fromTimestamp } from "./timestamp.js";
 
 /**
  * A filter that can be run as it stands: at most 64 conditions, 8 deep.
@@ -22,32 +24,68 @@ export interface ConditionPaths {
   value: string;
 }
 
+type Kind = "string" | "time" | "list" | "json";
+
+const KINDS: Readonly<Record<string, Kind>> = {
+  id: "string",
+  key: "string",
+  agent_id: "string",
+  run_id: "string",
+  role: "string",
+  source: "string",
+  tags: "list",
+  occurred_at: "time",
+  created_at: "time",
+  updated_at: "time",
+  expires_at: "time",
+};
+const METADATA = "metadata.";
+
+const EQUALITY = ["eq", "ne", "in", "nin"] as const;
+const ORDER = ["gt", "gte", "lt", "lte"] as const;
+const PARTS = ["contains", "icontains"] as const;
+type Op = (typeof EQUALITY | typeof ORDER | typeof PARTS)[number] | "exists";
+
+const OPS: Readonly<Record<Kind, readonly Op[]>> = {
+  string: [...EQUALITY, ...ORDER, ...PARTS, "exists"],
+  time: [...EQUALITY, ...ORDER, "exists"],
+  list: [...PARTS, "exists"],
+  json: [...EQUALITY, ...ORDER, ...PARTS, "exists"],
+};
+
 /** @throws InvalidArgumentError for what cannot be run */
-export function parseCondition({ field, op, value }: wire.Condition, paths: ConditionPaths): Filter {
-  switch (field) {
-    case "tags":
-      switch (op) {
-        case "contains":
-          return Object.freeze({ field, op, value: parseString(value, paths.value, LIMITS.tagCharacters) });
-        case "exists":
-          return Object.freeze({ field, op, value: parseBoolean(value, paths.value) });
-        default:
-          throw new InvalidArgumentError(paths.op, "tags can be filtered with contains and exists");
-      }
-    case "source":
-      switch (op) {
-        case "eq":
-          return Object.freeze({ field, op, value: parseString(value, paths.value, LIMITS.labelCharacters) });
-        case "in":
-          return Object.freeze({ field, op, value: parseStrings(value, paths.value) });
-        case "exists":
-          return Object.freeze({ field, op, value: parseBoolean(value, paths.value) });
-        default:
-          throw new InvalidArgumentError(paths.op, "source can be filtered with eq, in and exists");
-      }
+export function parseCondition({ field, op: name, value }: wire.Condition, paths: ConditionPaths): Condition {
+  const kind = kindOf(field, paths.field);
+  const op = OPS[kind].find((one) => one === name);
+  if (op === undefined) throw new InvalidArgumentError(paths.op, `must be one of ${OPS[kind].join(", ")}`);
+  const path = pathOf(field, paths.field);
+  switch (op) {
+    case "exists":
+      return Object.freeze({ field: path, op, value: parseBoolean(value, paths.value) });
+    case "in":
+    case "nin":
+      return Object.freeze({ field: path, op, value: parseScalars(value, kind, paths.value) });
+    case "gt":
+    case "gte":
+    case "lt":
+    case "lte": {
+      const bound = parseScalar(value, kind, paths.value);
+      if (typeof bound !== "string" && typeof bound !== "number") throw new InvalidArgumentError(paths.value, "must be a string or a number");
+      return Object.freeze({ field: path, op, value: bound });
+    }
+    case "contains":
+      return Object.freeze({ field: path, op, value: notEmpty(parseScalar(value, kind, paths.value), paths.value) });
+    case "icontains":
+      // Case is a matter of text.
+      return Object.freeze({ field: path, op, value: notEmpty(parseString(value, paths.value), paths.value) });
     default:
-      throw new InvalidArgumentError(paths.field, "cannot be filtered by; use tags or source");
+      return Object.freeze({ field: path, op, value: parseScalar(value, kind, paths.value) });
   }
+}
+
+/** Whether the values of a field are times, which a message holds as in RFC 3339 and a filter in milliseconds. */
+export function isTimeField([root]: FieldPath): boolean {
+  return root !== undefined && KINDS[root] === "time";
 }
 
 /** @throws InvalidArgumentError when `depth` is more than a filter may have */
@@ -89,9 +127,52 @@ function sum(filters: readonly Filter[]): number {
   return filters.reduce((total, filter) => total + countLeaves(filter), 0);
 }
 
-function parseString(value: unknown, field: string, max: number): string {
+function kindOf(field: string, path: string): Kind {
+  if (field.startsWith(METADATA)) return "json";
+  const kind = Object.hasOwn(KINDS, field) ? KINDS[field] : undefined;
+  if (kind === undefined) throw new InvalidArgumentError(path, `cannot be filtered by; use ${Object.keys(KINDS).join(", ")} or metadata.<path>`);
+  return kind;
+}
+
+function pathOf(field: string, path: string): FieldPath {
+  if (!field.startsWith(METADATA)) return Object.freeze([field]);
+  const names = field.slice(METADATA.length).split(".");
+  if (names.length > LIMITS.metadataPath || names.includes("")) throw new InvalidArgumentError(path, `must name 1 to ${LIMITS.metadataPath} members after metadata`);
+  // A longer name is in no metadata.
+  atMostText(field, path, LIMITS.metadataBytes);
+  return Object.freeze(["metadata", ...names]);
+}
+
+function parseScalar(value: unknown, kind: Kind, field: string): Scalar {
+  switch (kind) {
+    case "string":
+    case "list":
+      return parseString(value, field);
+    case "time":
+      return parseTime(value, field);
+    case "json":
+      if (value === null || typeof value === "boolean" || (typeof value === "number" && Number.isFinite(value))) return value;
+      if (typeof value === "string") return parseString(value, field);
+      throw new InvalidArgumentError(field, "must be a string, a finite number, true, false or null");
+  }
+}
+
+function parseScalars(value: unknown, kind: Kind, field: string): readonly Scalar[] {
+  if (!Array.isArray(value) || value.length === 0 || value.length > LIMITS.filterValues) {
+    throw new InvalidArgumentError(field, `must be a list of 1 to ${LIMITS.filterValues} values`);
+  }
+  return Object.freeze(Array.from(value, (item, i) => parseScalar(item, kind, elementPath(field, i))));
+}
+
+function parseString(value: unknown, field: string): string {
   if (typeof value !== "string") throw new InvalidArgumentError(field, "must be a string");
-  return boundedText(value, field, max);
+  return atMostText(value, field, LIMITS.filterValueCharacters);
+}
+
+function parseTime(value: unknown, field: string): number {
+  const at = typeof value === "string" ? fromRfc3339(value) : undefined;
+  if (at === undefined) throw new InvalidArgumentError(field, "must be a time as in RFC 3339, such as 2023-05-08T13:56:00Z");
+  return fromTimestamp(at, field).getTime();
 }
 
 function parseBoolean(value: unknown, field: string): boolean {
@@ -99,9 +180,8 @@ function parseBoolean(value: unknown, field: string): boolean {
   return value;
 }
 
-function parseStrings(value: unknown, field: string): readonly string[] {
-  if (!Array.isArray(value) || value.length === 0 || value.length > LIMITS.filterValues) {
-    throw new InvalidArgumentError(field, `must be a list of 1 to ${LIMITS.filterValues} strings`);
-  }
-  return Object.freeze(Array.from(value, (item, i) => parseString(item, elementPath(field, i), LIMITS.labelCharacters)));
+/** The empty text is part of every text: a condition that says nothing. */
+function notEmpty<T extends Scalar>(value: T, field: string): T {
+  if (value === "") throw new InvalidArgumentError(field, "must not be empty");
+  return value;
 }

@@ -1,33 +1,55 @@
-import { InvalidArgumentError } from "@memseal/errors";
 import fc from "fast-check";
-import { addFromJson, listFromQuery, searchFromJson } from "./from-json.js";
+import { parseCreateToken, parseErase, parseListAudit } from "./admin-to-domain.js";
+import {
+  addFromJson,
+  createTokenFromJson,
+  deleteManyFromJson,
+  eraseFromJson,
+  listAuditFromQuery,
+  listFromQuery,
+  rerankFromJson,
+  searchFromJson,
+  updateFromJson,
+} from "./from-json.js";
 import { LIMITS } from "./limits.js";
-import { parseAdd, parseList, parseSearch } from "./to-domain.js";
+import { parseAdd } from "./memory-to-domain.js";
+import { parseRerank, parseSearch } from "./search-to-domain.js";
+import { parseDeleteMany, parseList } from "./selection-to-domain.js";
+import { faultOf } from "./testing.js";
+import { parseUpdate } from "./update-to-domain.js";
 import { encodeVector } from "./vector.js";
 
-function faultOf(parse: () => unknown): string | undefined {
-  try {
-    parse();
-    return undefined;
-  } catch (error) {
-    if (!(error instanceof InvalidArgumentError)) throw error;
-    return error.field;
-  }
-}
+const ID = "01890a5d-ac96-774b-bcce-b302099a8057";
+const update = (body: unknown, ifMatch?: string) => updateFromJson(body, { id: ID, ifMatch });
 
 describe("a body of POST /v1/memories", () => {
   it("becomes the message with the same fields", () => {
     expect(addFromJson({
       memories: [{
-        text: "a", agent_id: "b", role: "c", source: "d", tags: ["e"], metadata: { f: 1 }, occurred_at: "1970-01-01T00:00:01.5Z", vector: [1, 0.5],
+        text: "a", key: "h", agent_id: "b", run_id: "i", role: "c", source: "d", tags: ["e"], metadata: { f: 1 }, occurred_at: "1970-01-01T00:00:01.5Z",
+        expires_at: "1970-01-01T00:00:02Z", vector: [1, 0.5],
       }],
       user_id: "g",
     })).toEqual({
       memories: [{
-        text: "a", agentId: "b", role: "c", source: "d", tags: ["e"], metadata: { f: 1 },
-        occurredAt: { seconds: 1n, nanos: 500_000_000 }, vector: encodeVector(Float32Array.of(1, 0.5)),
+        text: "a", key: "h", agentId: "b", runId: "i", role: "c", source: "d", tags: ["e"], metadata: { f: 1 },
+        occurredAt: { seconds: 1n, nanos: 500_000_000 }, expiresAt: { seconds: 2n, nanos: 0 }, vector: encodeVector(Float32Array.of(1, 0.5)),
       }],
+      messages: [],
       userId: "g",
+    });
+    expect(addFromJson({
+      messages: [{ role: "user", content: "Hello" }, { role: "assistant", content: "Hi", occurred_at: "1970-01-01T00:00:00Z", metadata: { a: 1 }, vector: [1] }],
+      run_id: "r",
+      agent_id: "p",
+    })).toEqual({
+      memories: [],
+      messages: [
+        { role: "user", content: "Hello" },
+        { role: "assistant", content: "Hi", occurredAt: { seconds: 0n, nanos: 0 }, metadata: { a: 1 }, vector: encodeVector(Float32Array.of(1)) },
+      ],
+      runId: "r",
+      agentId: "p",
     });
   });
 
@@ -56,6 +78,14 @@ describe("a body of POST /v1/memories", () => {
     ["memories[0].vector", { memories: [{ text: "a", vector: "AACAPw==" }] }],
     ["memories[0].vector", { memories: [{ text: "a", vector: [1e300] }] }],
     ["memories[0].vector", { memories: [{ text: "a", vector: [] }] }],
+    ["memories[0].expires_at", { memories: [{ text: "a", expires_at: null }] }],
+    ["memories[0].key", { memories: [{ text: "a", key: 7 }] }],
+    ["messages", { messages: Array(LIMITS.memoriesPerCall + 1).fill({ role: "a", content: "a" }), run_id: "r" }],
+    ["messages[0].content", { messages: [{ role: "a" }], run_id: "r" }],
+    ["messages[0].role", { messages: [{ content: "a" }], run_id: "r" }],
+    ["messages[0].text", { messages: [{ role: "a", content: "a", text: "b" }], run_id: "r" }],
+    ["run_id", { messages: [{ role: "a", content: "a" }] }],
+    ["run_id", { messages: [{ role: "a", content: "a" }], run_id: 7 }],
     ["user_id", { memories: [{ text: "a" }], user_id: 7 }],
   ])("is refused at %s, without coercion", (field, body) => {
     expect(faultOf(() => parseAdd(addFromJson(body)))).toBe(field);
@@ -63,6 +93,86 @@ describe("a body of POST /v1/memories", () => {
 
   it("with a fault in each of a million elements is refused for the first", () => {
     expect(faultOf(() => addFromJson({ memories: [{ text: "a", tags: Array(1e6).fill(1) }] }))).toBe("memories[0].tags");
+  });
+});
+
+describe("a body of PATCH /v1/memories/{id}", () => {
+  it("becomes the message with the same fields, what is null as a name to clear", () => {
+    expect(update({
+      text: "a", agent_id: null, role: "r", source: null, tags: null, metadata: { a: 1 }, occurred_at: "1970-01-01T00:00:00Z", expires_at: null, vector: [1], user_id: "u",
+    }, '"3"')).toEqual({
+      id: ID, ifMatch: 3, text: "a", role: "r", metadata: { a: 1 }, occurredAt: { seconds: 0n, nanos: 0 }, vector: encodeVector(Float32Array.of(1)),
+      clear: ["agent_id", "source", "tags", "expires_at"], userId: "u",
+    });
+    expect(update({ tags: [], metadata: {} }, "12")).toEqual({ id: ID, ifMatch: 12, tags: { tags: [] }, metadata: {}, clear: [] });
+  });
+
+  it.each<[string, unknown]>([
+    ["request", {}],
+    ["text", { text: null }],
+    ["key", { key: "k" }],
+    ["run_id", { run_id: "r" }],
+    ["id", { id: ID, text: "a" }],
+    ["version", { version: 3 }],
+    ["clear", { clear: ["role"] }],
+    ["tags", { tags: "a" }],
+    ["occurred_at", { occurred_at: 7 }],
+    ["vector", { vector: null, text: "a" }],
+  ])("is refused at %s: %j", (field, body) => {
+    expect(faultOf(() => parseUpdate(update(body)))).toBe(field);
+  });
+
+  it("is refused with an If-Match that is not one version", () => {
+    for (const ifMatch of ["", "*", 'W/"3"', '"3', '3"', '"3", "4"', "0", "-1", "3.5", "99999999999", "3\n"]) {
+      expect({ ifMatch, field: faultOf(() => parseUpdate(update({ text: "a" }, ifMatch))) }).toEqual({ ifMatch, field: "if_match" });
+    }
+  });
+});
+
+describe("a body of POST /v1/memories/delete", () => {
+  it("becomes the message with the same fields", () => {
+    expect(deleteManyFromJson({ ids: [ID], user_id: "u" })).toEqual({ ids: [ID], all: false, dryRun: false, userId: "u" });
+    expect(deleteManyFromJson({ key: "k", filters: { source: "a" }, all: true, dry_run: true })).toEqual({
+      ids: [], key: "k", filters: { kind: { $case: "condition", value: { field: "source", op: "eq", value: "a" } } }, all: true, dryRun: true,
+    });
+  });
+
+  it.each<[string, unknown]>([
+    ["request", {}],
+    ["request", { all: false }],
+    ["request", { filters: {} }],
+    ["request", { ids: [] }],
+    ["request", { dry_run: true }],
+    ["body", null],
+    ["all", { all: "true" }],
+    ["all", { all: 1 }],
+    ["ids", { ids: ID }],
+    ["filters.colour", { filters: { colour: "red" } }],
+    ["memory_ids", { memory_ids: [ID] }],
+  ])("is refused at %s: %j, which must never mean everything", (field, body) => {
+    expect(faultOf(() => parseDeleteMany(deleteManyFromJson(body)))).toBe(field);
+  });
+});
+
+describe("bodies of POST /v1/rerank, /v1/tokens and /v1/erasures", () => {
+  it("become the messages with the same fields", () => {
+    expect(rerankFromJson({ query: "q", documents: ["a"], top_k: 1 })).toEqual({ query: "q", documents: ["a"], topK: 1 });
+    expect(createTokenFromJson({ user_id: "u", scopes: ["read"], ttl_s: 60 })).toEqual({ userId: "u", scopes: ["read"], ttlS: 60 });
+    expect(eraseFromJson({ user_id: "u" })).toEqual({ userId: "u" });
+    expect(eraseFromJson({})).toEqual({});
+  });
+
+  it.each<[string, () => unknown]>([
+    ["documents", () => parseRerank(rerankFromJson({ query: "q" }))],
+    ["documents", () => parseRerank(rerankFromJson({ query: "q", documents: ["a", 1] }))],
+    ["top_n", () => parseRerank(rerankFromJson({ query: "q", documents: ["a"], top_n: 1 }))],
+    ["ttl_s", () => parseCreateToken(createTokenFromJson({ user_id: "u", scopes: ["read"] }))],
+    ["ttl_s", () => parseCreateToken(createTokenFromJson({ user_id: "u", scopes: ["read"], ttl_s: "60" }))],
+    ["user_id", () => parseCreateToken(createTokenFromJson({ scopes: ["read"], ttl_s: 60 }))],
+    ["tenant", () => parseErase(eraseFromJson({ tenant: "u" }))],
+    ["body", () => parseErase(eraseFromJson(undefined))],
+  ])("are refused at %s, without coercion", (field, parse) => {
+    expect(faultOf(parse)).toBe(field);
   });
 });
 
@@ -78,6 +188,9 @@ describe("a body of POST /v1/memories/search", () => {
       userId: "u",
     });
     expect(searchFromJson({ query: "q" })).toEqual({ query: "q", explain: false });
+    expect(searchFromJson({ query: "q", threshold: 0.5, decay: { half_life_days: 30 }, as_of: "1970-01-01T00:00:00Z" })).toEqual({
+      query: "q", explain: false, threshold: 0.5, decay: { halfLifeDays: 30 }, asOf: { seconds: 0n, nanos: 0 },
+    });
   });
 
   it.each<[string, unknown]>([
@@ -89,7 +202,12 @@ describe("a body of POST /v1/memories/search", () => {
     ["rerank", { query: "q", rerank: "false" }],
     ["explain", { query: "q", explain: 1 }],
     ["filters", { query: "q", filters: "source" }],
-    ["filters.source.ne", { query: "q", filters: { source: { ne: "a" } } }],
+    ["filters.source.regex", { query: "q", filters: { source: { regex: "a" } } }],
+    ["threshold", { query: "q", threshold: "0.5" }],
+    ["decay", { query: "q", decay: 30 }],
+    ["decay.half_life_days", { query: "q", decay: {} }],
+    ["decay.half_life", { query: "q", decay: { half_life_days: 1, half_life: 1 } }],
+    ["as_of", { query: "q", as_of: "yesterday" }],
   ])("is refused at %s, without coercion", (field, body) => {
     expect(faultOf(() => parseSearch(searchFromJson(body)))).toBe(field);
   });
@@ -99,6 +217,11 @@ describe("a query of GET /v1/memories", () => {
   it("becomes the message with the same fields", () => {
     expect(listFromQuery({ limit: "7", cursor: "c" })).toEqual({ limit: 7, cursor: "c" });
     expect(listFromQuery({})).toEqual({});
+    expect(listFromQuery({ filters: '{"source":"a"}', user_id: "u" })).toEqual({
+      filters: { kind: { $case: "condition", value: { field: "source", op: "eq", value: "a" } } }, userId: "u",
+    });
+    expect(listAuditFromQuery({ limit: "7", cursor: "c" })).toEqual({ limit: 7, cursor: "c" });
+    expect(faultOf(() => listAuditFromQuery({ filters: "{}" }))).toBe("filters");
   });
 
   it.each<[string, unknown]>([
@@ -108,13 +231,19 @@ describe("a query of GET /v1/memories", () => {
     ["limit", { limit: ["1", "2"] }],
     ["limit", { limit: "0" }],
     ["page", { page: "2" }],
+    ["filters", { filters: "source" }],
+    ["filters", { filters: '["source"]' }],
+    ["filters", { filters: ["{}", "{}"] }],
+    ["filters.colour", { filters: '{"colour":"red"}' }],
+    ["filters.__proto__", { filters: '{"__proto__":{"eq":1}}' }],
   ])("is refused at %s", (field, query) => {
     expect(faultOf(() => parseList(listFromQuery(query)))).toBe(field);
   });
 });
 
 describe("arbitrary JSON", () => {
-  const fields = ["memories", "text", "tags", "metadata", "vector", "occurred_at", "query", "top_k", "filters", "AND", "NOT", "source", "limit", "__proto__"];
+  const fields = ["memories", "text", "tags", "metadata", "vector", "occurred_at", "query", "top_k", "filters", "AND", "NOT", "source", "limit", "__proto__",
+    "messages", "content", "run_id", "expires_at", "ids", "all", "documents", "scopes", "ttl_s", "decay", "half_life_days", "as_of"];
   const json = fc.letrec<{ value: unknown }>((tie) => ({
     value: fc.oneof(
       { maxDepth: 6 },
@@ -129,8 +258,16 @@ describe("arbitrary JSON", () => {
     fc.assert(fc.property(json, (value) => {
       faultOf(() => parseAdd(addFromJson(value)));
       faultOf(() => parseAdd(addFromJson({ memories: [value] })));
+      faultOf(() => parseAdd(addFromJson({ messages: [value], run_id: "r" })));
+      faultOf(() => parseUpdate(update(value, typeof value === "string" ? value : undefined)));
       faultOf(() => parseSearch(searchFromJson(value)));
+      faultOf(() => parseRerank(rerankFromJson(value)));
+      faultOf(() => parseDeleteMany(deleteManyFromJson(value)));
+      faultOf(() => parseCreateToken(createTokenFromJson(value)));
+      faultOf(() => parseErase(eraseFromJson(value)));
       faultOf(() => parseList(listFromQuery(value)));
+      faultOf(() => parseList(listFromQuery({ filters: JSON.stringify(value) })));
+      faultOf(() => parseListAudit(listAuditFromQuery(value)));
       expect(({} as { polluted?: unknown }).polluted).toBeUndefined();
     }), { numRuns: 1_000 });
   });

@@ -1,102 +1,205 @@
 import { InvalidArgumentError } from "@memseal/errors";
 import { z } from "zod";
-import { elementPath, memberPath } from "./field-path.js";
+import { elementPath } from "./field-path.js";
 import { filterFromJson } from "./filter-from-json.js";
 import type * as wire from "./generated/memseal/v1/memory.js";
+import { object, read, strings, time, vector } from "./json-reader.js";
 import { LIMITS } from "./limits.js";
-import { isRecord } from "./metadata.js";
-import { fromRfc3339 } from "./rfc3339.js";
-import { encodeVector } from "./vector.js";
 
-// One check for a whole list, not one for each element: a fault in each of a million elements is one fault.
-const strings = z.custom<string[]>((value) => isArrayOf(value, "string"), { error: "must be an array of strings" });
-const numbers = z.custom<number[]>((value) => isArrayOf(value, "number"), { error: "must be an array of numbers" });
-const object = z.custom<Record<string, unknown>>(isRecord, { error: "must be an object" });
-
-const addSchema = z.strictObject({ memories: z.array(z.unknown()), user_id: z.string().optional() });
+const addSchema = z.strictObject({
+  memories: z.array(z.unknown()).default([]),
+  messages: z.array(z.unknown()).default([]),
+  run_id: z.string().optional(),
+  agent_id: z.string().optional(),
+  user_id: z.string().optional(),
+});
 
 const newMemorySchema = z.strictObject({
   text: z.string(),
+  key: z.string().optional(),
   agent_id: z.string().optional(),
+  run_id: z.string().optional(),
   role: z.string().optional(),
   source: z.string().optional(),
   tags: strings.optional(),
   metadata: object.optional(),
-  occurred_at: z.string().optional(),
-  vector: numbers.optional(),
+  occurred_at: time.optional(),
+  expires_at: time.optional(),
+  vector: vector.optional(),
+});
+
+const messageSchema = z.strictObject({
+  role: z.string(),
+  content: z.string(),
+  occurred_at: time.optional(),
+  metadata: object.optional(),
+  vector: vector.optional(),
+});
+
+/** null: the field is to have no value. */
+const updateSchema = z.strictObject({
+  text: z.string().optional(),
+  agent_id: z.string().nullish(),
+  role: z.string().nullish(),
+  source: z.string().nullish(),
+  tags: strings.nullish(),
+  metadata: object.nullish(),
+  occurred_at: time.nullish(),
+  expires_at: time.nullish(),
+  vector: vector.optional(),
+  user_id: z.string().optional(),
 });
 
 const searchSchema = z.strictObject({
   query: z.string(),
   top_k: z.number().optional(),
   filters: object.optional(),
-  vector: numbers.optional(),
+  vector: vector.optional(),
   rerank: z.boolean().optional(),
   explain: z.boolean().optional(),
+  threshold: z.number().optional(),
+  decay: z.strictObject({ half_life_days: z.number() }).optional(),
+  as_of: time.optional(),
   user_id: z.string().optional(),
 });
 
-const listSchema = z.strictObject({ limit: z.string().optional(), cursor: z.string().optional() });
+const rerankSchema = z.strictObject({ query: z.string(), documents: strings, top_k: z.number().optional() });
+
+const deleteManySchema = z.strictObject({
+  ids: strings.optional(),
+  key: z.string().optional(),
+  filters: object.optional(),
+  all: z.boolean().optional(),
+  dry_run: z.boolean().optional(),
+  user_id: z.string().optional(),
+});
+
+const tokenSchema = z.strictObject({ user_id: z.string(), scopes: strings, ttl_s: z.number() });
+const eraseSchema = z.strictObject({ user_id: z.string().optional() });
+
+const pageSchema = z.strictObject({ limit: z.string().optional(), cursor: z.string().optional() });
+const listSchema = pageSchema.extend({ filters: z.string().optional(), user_id: z.string().optional() });
 
 /** Body of `POST /v1/memories`. @throws InvalidArgumentError with the path of the fault, as all readers here */
 export function addFromJson(body: unknown): wire.AddRequest {
-  const { memories, user_id } = read(addSchema, body, "");
-  if (memories.length > LIMITS.memoriesPerCall) throw new InvalidArgumentError("memories", `must have 1 to ${LIMITS.memoriesPerCall} items`);
-  return { memories: memories.map((memory, i) => newMemoryFromJson(memory, elementPath("memories", i))), userId: user_id };
-}
-
-/** Body of `POST /v1/memories/search`. */
-export function searchFromJson(body: unknown): wire.SearchRequest {
-  const { query, top_k, filters, vector, rerank, explain, user_id } = read(searchSchema, body, "");
+  const { memories, messages, run_id, agent_id, user_id } = read(addSchema, body, "");
   return {
-    query,
-    topK: top_k,
-    filters: filters && filterFromJson(filters, "filters"),
-    vector: vector && vectorFromJson(vector),
-    rerank,
-    explain: explain ?? false,
+    memories: each(memories, "memories", newMemoryFromJson),
+    messages: each(messages, "messages", messageFromJson),
+    runId: run_id,
+    agentId: agent_id,
     userId: user_id,
   };
 }
 
-/** Query of `GET /v1/memories`, where every value is a string. */
+/** Body of `PATCH /v1/memories/{id}`. ifMatch: the header `If-Match`, a version with or without quotes. */
+export function updateFromJson(body: unknown, { id, ifMatch }: { id: string; ifMatch: string | undefined }): wire.UpdateRequest {
+  const { text, agent_id, role, source, tags, metadata, occurred_at, expires_at, vector, user_id } = read(updateSchema, body, "");
+  const clearable = { agent_id, role, source, tags, metadata, occurred_at, expires_at };
+  return {
+    id,
+    ifMatch: ifMatch === undefined ? undefined : versionOf(ifMatch),
+    text,
+    agentId: agent_id ?? undefined,
+    role: role ?? undefined,
+    source: source ?? undefined,
+    tags: tags ? { tags } : undefined,
+    metadata: metadata ?? undefined,
+    occurredAt: occurred_at ?? undefined,
+    expiresAt: expires_at ?? undefined,
+    vector,
+    clear: Object.entries(clearable).filter(([, value]) => value === null).map(([name]) => name),
+    userId: user_id,
+  };
+}
+
+/** Body of `POST /v1/memories/search` and of the same with `/stream`. */
+export function searchFromJson(body: unknown): wire.SearchRequest {
+  const { query, top_k, filters, vector, rerank, explain, threshold, decay, as_of, user_id } = read(searchSchema, body, "");
+  return {
+    query,
+    topK: top_k,
+    filters: filters && filterFromJson(filters, "filters"),
+    vector,
+    rerank,
+    explain: explain ?? false,
+    threshold,
+    decay: decay && { halfLifeDays: decay.half_life_days },
+    asOf: as_of,
+    userId: user_id,
+  };
+}
+
+/** Body of `POST /v1/rerank`. */
+export function rerankFromJson(body: unknown): wire.RerankRequest {
+  const { query, documents, top_k } = read(rerankSchema, body, "");
+  return { query, documents, topK: top_k };
+}
+
+/** Body of `POST /v1/memories/delete`. */
+export function deleteManyFromJson(body: unknown): wire.DeleteManyRequest {
+  const { ids, key, filters, all, dry_run, user_id } = read(deleteManySchema, body, "");
+  return { ids: ids ?? [], key, filters: filters && filterFromJson(filters, "filters"), all: all ?? false, dryRun: dry_run ?? false, userId: user_id };
+}
+
+/** Body of `POST /v1/tokens`. */
+export function createTokenFromJson(body: unknown): wire.CreateTokenRequest {
+  const { user_id, scopes, ttl_s } = read(tokenSchema, body, "");
+  return { userId: user_id, scopes, ttlS: ttl_s };
+}
+
+/** Body of `POST /v1/erasures`. */
+export function eraseFromJson(body: unknown): wire.EraseRequest {
+  return { userId: read(eraseSchema, body, "").user_id };
+}
+
+/** Query of `GET /v1/memories`, where every value is a string; `filters` holds JSON. */
 export function listFromQuery(query: unknown): wire.ListRequest {
-  const { limit, cursor } = read(listSchema, query, "");
+  const { filters, user_id, ...page } = read(listSchema, query, "");
+  return { ...pageFrom(page), filters: filters === undefined ? undefined : filterFromText(filters), userId: user_id };
+}
+
+/** Query of `GET /v1/audit`. */
+export function listAuditFromQuery(query: unknown): wire.ListAuditRequest {
+  return pageFrom(read(pageSchema, query, ""));
+}
+
+function newMemoryFromJson(json: unknown, field: string): wire.NewMemory {
+  const { text, key, agent_id, run_id, role, source, tags, metadata, occurred_at, expires_at, vector } = read(newMemorySchema, json, field);
+  return {
+    text, key, agentId: agent_id, runId: run_id, role, source, tags: tags ?? [], metadata, occurredAt: occurred_at, expiresAt: expires_at, vector,
+  };
+}
+
+function messageFromJson(json: unknown, field: string): wire.Message {
+  const { role, content, occurred_at, metadata, vector } = read(messageSchema, json, field);
+  return { role, content, occurredAt: occurred_at, metadata, vector };
+}
+
+/** Counted before any is read: a million would be a million times the work. */
+function each<T>(items: readonly unknown[], field: string, fromJson: (item: unknown, field: string) => T): T[] {
+  if (items.length > LIMITS.memoriesPerCall) throw new InvalidArgumentError(field, `must have 1 to ${LIMITS.memoriesPerCall} items`);
+  return items.map((item, i) => fromJson(item, elementPath(field, i)));
+}
+
+function pageFrom({ limit, cursor }: z.infer<typeof pageSchema>): wire.ListAuditRequest {
   if (limit !== undefined && !/^\d{1,9}$/.test(limit)) throw new InvalidArgumentError("limit", "must be a whole number");
   return { limit: limit === undefined ? undefined : Number(limit), cursor };
 }
 
-function newMemoryFromJson(json: unknown, field: string): wire.NewMemory {
-  const { text, agent_id, role, source, tags, metadata, occurred_at, vector } = read(newMemorySchema, json, field);
-  const occurredAt = occurred_at === undefined ? undefined : fromRfc3339(occurred_at);
-  if (occurred_at !== undefined && occurredAt === undefined) {
-    throw new InvalidArgumentError(memberPath(field, "occurred_at"), "must be a time as in RFC 3339, such as 2023-05-08T13:56:00Z");
+function filterFromText(text: string): wire.Filter | undefined {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    throw new InvalidArgumentError("filters", "must be JSON");
   }
-  return { text, agentId: agent_id, role, source, tags: tags ?? [], metadata, occurredAt, vector: vector && vectorFromJson(vector) };
+  return filterFromJson(read(object, json, "filters"), "filters");
 }
 
-function vectorFromJson(vector: readonly number[]): Buffer {
-  return encodeVector(Float32Array.from(vector));
-}
-
-function read<T extends z.ZodType>(schema: T, value: unknown, field: string): z.infer<T> {
-  const result = schema.safeParse(value, { error: describe });
-  if (result.success) return result.data;
-  const [issue] = result.error.issues;
-  let path = field;
-  for (const step of issue?.path ?? []) path = typeof step === "number" ? elementPath(path, step) : memberPath(path, String(step));
-  if (issue?.code === "unrecognized_keys") throw new InvalidArgumentError(memberPath(path, issue.keys[0] ?? ""), "is not a known field");
-  throw new InvalidArgumentError(path === "" ? "body" : path, issue?.message ?? "is not valid");
-}
-
-/** What should stand there, and nothing of what does. */
-function describe(issue: { code?: string; expected?: unknown; input?: unknown }): string | undefined {
-  if (issue.code !== "invalid_type") return undefined;
-  if (issue.input === undefined) return "is required";
-  const expected = String(issue.expected);
-  return `must be ${/^[aeiou]/.test(expected) ? "an" : "a"} ${expected}`;
-}
-
-function isArrayOf(value: unknown, type: "string" | "number"): boolean {
-  return Array.isArray(value) && value.every((item) => typeof item === type);
+function versionOf(ifMatch: string): number {
+  const [, quoted, bare] = /^(?:"(\d{1,10})"|(\d{1,10}))$/.exec(ifMatch) ?? [];
+  const version = quoted ?? bare;
+  if (version === undefined) throw new InvalidArgumentError("if_match", "must be one version, as an answer gave it");
+  return Number(version);
 }

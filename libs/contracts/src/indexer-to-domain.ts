@@ -1,11 +1,14 @@
 import { InvalidArgumentError } from "@memseal/errors";
 import type { Filter } from "@memseal/retrieval";
+import { bounded, inRange } from "./bounds.js";
 import { elementPath } from "./field-path.js";
 import { parseFilter } from "./filter-to-domain.js";
 import type * as wire from "./generated/memseal/indexer/v1/indexer.js";
 import { LIMITS } from "./limits.js";
-import { storable } from "./text.js";
-import { parseNewMemory, type NewMemory } from "./to-domain.js";
+import { parseNewMemory, requireDistinctKeys, type NewMemory } from "./memory-to-domain.js";
+import { parseSearchScope, type SearchScope } from "./search-to-domain.js";
+import { atMostText } from "./text.js";
+import { parseUpdate, type MemoryUpdate } from "./update-to-domain.js";
 import { decodeVector } from "./vector.js";
 
 /** A span of a memory's text and its embedding. */
@@ -29,7 +32,13 @@ export interface PutCommand {
   readonly dimension: number;
 }
 
-export interface IndexerSearchQuery {
+export interface UpdateCommand extends Pick<MemoryUpdate, "id" | "ifMatch" | "changes"> {
+  /** Empty: the memory's chunks stay. */
+  readonly chunks: readonly ChunkVector[];
+  readonly model: string;
+}
+
+export interface IndexerSearchQuery extends SearchScope {
   readonly query: string;
   readonly vector?: Float32Array | undefined;
   readonly filter?: Filter | undefined;
@@ -39,47 +48,63 @@ export interface IndexerSearchQuery {
 
 /** @throws InvalidArgumentError with the path of the fault, as all parsers here */
 export function parsePut(message: wire.PutRequest): PutCommand {
-  const { memories, model } = message;
-  if (memories.length < 1 || memories.length > LIMITS.memoriesPerCall) {
-    throw new InvalidArgumentError("memories", `must have 1 to ${LIMITS.memoriesPerCall} items`);
-  }
+  const memories = bounded(message.memories, "memories", 1, LIMITS.memoriesPerCall);
   const chunkCount = memories.reduce((sum, { chunks }) => sum + chunks.length, 0);
   if (chunkCount > LIMITS.chunksPerCall) {
     throw new InvalidArgumentError("memories", `make ${chunkCount} chunks; at most ${LIMITS.chunksPerCall} fit in a call: send fewer or shorter memories`);
   }
   const parsed = memories.map((memory, i) => parsePutMemory(memory, elementPath("memories", i)));
+  requireDistinctKeys(parsed.map(({ content }) => content));
   const dimension = parsed[0]?.chunks[0]?.vector.length ?? 0;
   for (const [i, { chunks }] of parsed.entries()) {
     if (chunks.some(({ vector }) => vector.length !== dimension)) {
       throw new InvalidArgumentError(`memories[${i}].vector`, `must have ${dimension} values, as the first vector of the call has`);
     }
   }
-  return { memories: parsed, model: storable(model, "model"), dimension };
+  return { memories: parsed, model: parseModel(message.model), dimension };
+}
+
+/** A new text comes with its chunks. */
+export function parseIndexerUpdate({ changes: message, chunks, model }: wire.UpdateRequest): UpdateCommand {
+  if (message === undefined) throw new InvalidArgumentError("changes", "is required");
+  const { id, ifMatch, changes, vector, userId } = parseUpdate(message);
+  if (vector !== undefined || userId !== undefined) throw new InvalidArgumentError("changes", "must hold no vector and no user_id");
+  if (changes.text !== undefined && chunks.length === 0) throw new InvalidArgumentError("chunks", "must come with a new text");
+  return { id, ifMatch, changes, chunks: parseChunks(bounded(chunks, "chunks", 0, LIMITS.chunksPerCall), "chunks"), model: parseModel(model) };
 }
 
 /** candidates: 1 to 100. */
 export function parseIndexerSearch(message: wire.SearchRequest): IndexerSearchQuery {
-  if (message.candidates < 1 || message.candidates > LIMITS.topK) throw new InvalidArgumentError("candidates", `must be from 1 to ${LIMITS.topK}`);
   return {
-    query: storable(message.query, "query"),
+    query: atMostText(message.query, "query", LIMITS.queryCharacters),
     vector: message.vector && decodeVector(message.vector, "vector"),
     filter: message.filters && parseFilter(message.filters, "filters"),
-    candidates: message.candidates,
+    candidates: inRange(message.candidates, "candidates", LIMITS.topK),
+    ...parseSearchScope(message),
   };
 }
 
 export function parseResolveKey({ keyId, secretHash }: wire.ResolveKeyRequest): { keyId: string; secretHash: Buffer } {
   if (secretHash.length !== 32) throw new InvalidArgumentError("secret_hash", "must have 32 bytes");
-  return { keyId: storable(keyId, "key_id"), secretHash };
+  return { keyId: atMostText(keyId, "key_id", LIMITS.labelCharacters), secretHash };
 }
 
 function parsePutMemory({ chunks, ...memory }: wire.PutMemory, field: string): MemoryToPut {
   if (chunks.length === 0) throw new InvalidArgumentError(`${field}.chunks`, "must not be empty");
   return {
     content: parseNewMemory(memory, field),
-    chunks: chunks.map(({ start, end, vector }, i) => {
-      if (start >= end || end > LIMITS.textCharacters) throw new InvalidArgumentError(`${field}.chunks[${i}]`, "must span at least one character of the text");
-      return { start, end, vector: decodeVector(vector, `${field}.chunks[${i}].vector`) };
-    }),
+    chunks: parseChunks(chunks, `${field}.chunks`),
   };
+}
+
+function parseChunks(chunks: readonly wire.Chunk[], field: string): ChunkVector[] {
+  return chunks.map(({ start, end, vector }, i) => {
+    const path = elementPath(field, i);
+    if (start >= end || end > LIMITS.textCharacters) throw new InvalidArgumentError(path, "must span at least one character of the text");
+    return { start, end, vector: decodeVector(vector, `${path}.vector`) };
+  });
+}
+
+function parseModel(model: string): string {
+  return atMostText(model, "model", LIMITS.labelCharacters);
 }

@@ -1,10 +1,8 @@
 export {
-  IndexerServiceControllerMethods,
   IndexerServiceService,
   MEMSEAL_INDEXER_V1_PACKAGE_NAME as INDEXER_PACKAGE,
   type Candidate,
   type Chunk,
-  type IndexerServiceController,
   type PutMemory,
   type PutRequest,
   type PutResponse,
@@ -12,18 +10,38 @@ export {
   type ResolveKeyResponse,
   type SearchRequest,
   type SearchResponse,
+  type UpdateRequest,
 } from "./generated/memseal/indexer/v1/indexer.js";
 export type {
   AddedMemory,
+  DeleteManyRequest,
   DeleteRequest,
   DeleteResponse,
+  EraseRequest,
+  ErasureReceipt,
   GetRequest,
+  HistoryRequest,
+  HistoryResponse,
+  ListAuditRequest,
+  ListAuditResponse,
   ListRequest,
   ListResponse,
   Memory,
 } from "./generated/memseal/v1/memory.js";
 export { SealedMetadata } from "./generated/memseal/sealed/v1/metadata.js";
-export { parseIndexerSearch, parsePut, parseResolveKey, type ChunkVector, type IndexerSearchQuery, type MemoryToPut, type PutCommand } from "./indexer-to-domain.js";
+export {
+  parseIndexerSearch,
+  parseIndexerUpdate,
+  parsePut,
+  parseResolveKey,
+  type ChunkVector,
+  type IndexerSearchQuery,
+  type MemoryToPut,
+  type PutCommand,
+  type UpdateCommand,
+} from "./indexer-to-domain.js";
+export { parseErase, parseListAudit } from "./admin-to-domain.js";
+export { filterableMetadata } from "./metadata.js";
+export { parseDeleteMany, parseList, parseMemoryRef } from "./selection-to-domain.js";
 export { fromTimestamp, toTimestamp } from "./timestamp.js";
-export { parseDelete, parseGet, parseList } from "./to-domain.js";
 export { encodeVector } from "./vector.js";

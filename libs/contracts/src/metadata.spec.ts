@@ -1,7 +1,7 @@
 import { InvalidArgumentError } from "@memseal/errors";
 import fc from "fast-check";
 import { LIMITS } from "./limits.js";
-import { parseMetadata } from "./metadata.js";
+import { filterableMetadata, parseMetadata } from "./metadata.js";
 
 const depthOf = (value: unknown): number =>
   typeof value === "object" && value !== null ? 1 + Math.max(0, ...Object.values(value).map(depthOf)) : 0;
@@ -63,5 +63,31 @@ describe("parseMetadata", () => {
         if (!(error instanceof InvalidArgumentError)) throw error;
       }
     }), { numRuns: 500 });
+  });
+});
+
+describe("filterableMetadata", () => {
+  const bytes = (value: unknown) => Buffer.byteLength(JSON.stringify(value));
+  const essay = "x".repeat(LIMITS.filterableBytes);
+
+  it("leaves out the largest members, wherever they stand, and names them", () => {
+    expect(filterableMetadata({ essay, stars: 4, trip: { city: "Zürich" } })).toEqual({ kept: { stars: 4, trip: { city: "Zürich" } }, leftOut: ["essay"] });
+  });
+
+  it("keeps what has exactly 4,096 bytes, and not one more", () => {
+    const sized = (size: number) => ({ a: 1, b: [2], c: "x".repeat(size - bytes({ a: 1, b: [2], c: "" })) });
+    expect(filterableMetadata(sized(LIMITS.filterableBytes)).leftOut).toEqual([]);
+    expect(filterableMetadata(sized(LIMITS.filterableBytes + 1)).leftOut).toEqual(["c"]);
+  });
+
+  it("keeps or names every member, and keeps no more than fits", () => {
+    const members = fc.dictionary(fc.string(), fc.oneof(fc.jsonValue(), fc.string({ minLength: 500, maxLength: 3_000 })), { noNullPrototype: true });
+    fc.assert(fc.property(members, (metadata) => {
+      const { kept, leftOut } = filterableMetadata(metadata);
+      expect(bytes(kept)).toBeLessThanOrEqual(LIMITS.filterableBytes);
+      expect([...Object.keys(kept), ...leftOut].sort()).toEqual(Object.keys(metadata).sort());
+      for (const [name, value] of Object.entries(kept)) expect(value).toBe(metadata[name]);
+      if (bytes(metadata) <= LIMITS.filterableBytes) expect(leftOut).toEqual([]);
+    }));
   });
 });

@@ -19,6 +19,22 @@ export function parseMetadata(value: unknown, field: string): Metadata {
   return metadata;
 }
 
+/** What of a memory's metadata can be filtered by: top-level members, the smallest first, as many as fit in 4 KB of JSON. */
+export function filterableMetadata(metadata: Readonly<Record<string, unknown>>): { kept: Readonly<Record<string, unknown>>; leftOut: readonly string[] } {
+  const members = Object.entries(metadata).map(([name, value]) => ({ name, value, bytes: Buffer.byteLength(JSON.stringify({ [name]: value })) }));
+  members.sort((a, b) => a.bytes - b.bytes);
+  const kept: [string, unknown][] = [];
+  const leftOut: string[] = [];
+  let bytes = 1;
+  for (const member of members) {
+    // With a comma rather than two braces.
+    bytes += member.bytes - 1;
+    if (bytes <= LIMITS.filterableBytes) kept.push([member.name, member.value]);
+    else leftOut.push(member.name);
+  }
+  return { kept: Object.fromEntries(kept), leftOut };
+}
+
 export function isRecord(value: unknown): value is Record<string, unknown> {
   return Object.prototype.toString.call(value) === "[object Object]";
 }

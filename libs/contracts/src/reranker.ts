@@ -1,4 +1,4 @@
-import { InvalidArgumentError } from "@memseal/errors";
+import { bounded } from "./bounds.js";
 import { elementPath } from "./field-path.js";
 import type * as wire from "./generated/memseal/reranker/v1/reranker.js";
 import { LIMITS } from "./limits.js";
@@ -24,8 +24,6 @@ export {
 export { LIMITS } from "./limits.js";
 export { decodeVector, encodeVector } from "./vector.js";
 
-const MAX_PASSAGES = 1_000;
-
 export interface DocumentToEmbed {
   readonly text: string;
   readonly speaker?: string | undefined;
@@ -43,8 +41,7 @@ export function parseEmbedQuery({ text }: wire.EmbedQueryRequest): string {
 
 /** At most 200 documents, as many as memories in a call. */
 export function parseEmbedDocuments({ documents }: wire.EmbedDocumentsRequest): readonly DocumentToEmbed[] {
-  atMost(LIMITS.memoriesPerCall, documents, "documents");
-  return documents.map(({ text, speaker }, i) => {
+  return bounded(documents, "documents", 0, LIMITS.memoriesPerCall).map(({ text, speaker }, i) => {
     const field = elementPath("documents", i);
     return {
       text: boundedText(text, `${field}.text`, LIMITS.textCharacters),
@@ -54,13 +51,8 @@ export function parseEmbedDocuments({ documents }: wire.EmbedDocumentsRequest): 
 }
 
 export function parseRerank({ query, passages }: wire.RerankRequest): RerankQuery {
-  atMost(MAX_PASSAGES, passages, "passages");
   return {
     query: boundedText(query, "query", LIMITS.queryCharacters),
-    passages: passages.map((passage, i) => boundedText(passage, elementPath("passages", i), LIMITS.textCharacters)),
+    passages: bounded(passages, "passages", 0, LIMITS.rerankDocuments).map((passage, i) => boundedText(passage, elementPath("passages", i), LIMITS.textCharacters)),
   };
-}
-
-function atMost(limit: number, items: readonly unknown[], field: string): void {
-  if (items.length > limit) throw new InvalidArgumentError(field, `must have at most ${limit} items`);
 }

@@ -10,6 +10,11 @@ export function storable(text: string, field: string): string {
 /** A storable text of 1 to `max` code points. @throws InvalidArgumentError */
 export function boundedText(text: string, field: string, max: number): string {
   if (text === "") throw new InvalidArgumentError(field, "must not be empty");
+  return atMostText(text, field, max);
+}
+
+/** A storable text of at most `max` code points. @throws InvalidArgumentError */
+export function atMostText(text: string, field: string, max: number): string {
   // Two units make at most one code point, so most texts need no count.
   if (text.length > 2 * max || (text.length > max && codePointLength(text) > max)) {
     throw new InvalidArgumentError(field, `must have at most ${max} characters`);

@@ -12,6 +12,7 @@ export type ErrorCode =
   | "deadline_exceeded"
   | "cancelled"
   | "data_loss"
+  | "unimplemented"
   | "internal";
 
 export interface AppErrorOptions {
@@ -88,6 +89,13 @@ export class DeadlineExceededError extends AppError {
 export class DataLossError extends AppError {
   constructor(id: string, options: Omit<AppErrorOptions, "field"> = {}) {
     super("data_loss", `memory ${id} cannot be opened`, options);
+  }
+}
+
+/** The contract has it and this release does not do it yet. */
+export class UnimplementedError extends AppError {
+  constructor(what: string) {
+    super("unimplemented", `${what} is not served yet by this release`);
   }
 }
 

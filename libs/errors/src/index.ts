@@ -9,6 +9,7 @@ export {
   StartupError,
   UnauthenticatedError,
   UnavailableError,
+  UnimplementedError,
   type AppErrorOptions,
   type ErrorCode,
 } from "./app-error.js";

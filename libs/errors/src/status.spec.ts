@@ -14,6 +14,7 @@ const TABLE: [ErrorCode, number, number][] = [
   ["deadline_exceeded", 504, 4],
   ["data_loss", 500, 15],
   ["internal", 500, 13],
+  ["unimplemented", 501, 12],
 ];
 
 describe("status", () => {
@@ -23,7 +24,7 @@ describe("status", () => {
   });
 
   it("reads an unknown gRPC status as internal", () => {
-    expect(codeOfGrpcStatus(12)).toBe("internal");
+    expect(codeOfGrpcStatus(11)).toBe("internal");
   });
 
   it("tells a caller nothing about an error it does not know", () => {

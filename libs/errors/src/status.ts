@@ -18,6 +18,7 @@ const STATUS: Readonly<Record<ErrorCode, Status>> = {
   resource_exhausted: { grpc: 8, http: 429, title: "Too many requests" },
   failed_precondition: { grpc: 9, http: 412, title: "Precondition failed" },
   aborted: { grpc: 10, http: 409, title: "Conflict" },
+  unimplemented: { grpc: 12, http: 501, title: "Not implemented" },
   internal: { grpc: 13, http: 500, title: "Internal error" },
   unavailable: { grpc: 14, http: 503, title: "Unavailable" },
   data_loss: { grpc: 15, http: 500, title: "Data loss" },

@@ -6,3 +6,10 @@ export class DimensionMismatchError extends AppError {
     super("invalid_argument", `vector: must have ${expected} values, got ${actual}`, { field: "vector" });
   }
 }
+
+/** A filter names metadata that is not kept for filtering. Matching nothing would be a wrong answer. */
+export class NotFilterableError extends AppError {
+  constructor() {
+    super("invalid_argument", "filters: a metadata field it names is too large in some memories to filter by", { field: "filters" });
+  }
+}

@@ -1,6 +1,6 @@
 export { analyze } from "./analyzer.js";
-export { DimensionMismatchError } from "./errors.js";
-export { matches, type Attributes, type Condition, type Filter } from "./filter.js";
+export { DimensionMismatchError, NotFilterableError } from "./errors.js";
+export { fieldsOf, matches, metadataFieldsOf, type Condition, type FieldPath, type Fields, type Filter, type Scalar } from "./filter.js";
 export {
   TenantIndex,
   type Hit,

@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { DimensionMismatchError } from "./errors.js";
+import { DimensionMismatchError, NotFilterableError } from "./errors.js";
 import { matches, type Filter } from "./filter.js";
 import { TenantIndex, type Hit, type IndexedMemory, type SearchRequest } from "./tenant-index.js";
 
@@ -50,7 +50,7 @@ function scoreNaively(memories: IndexedMemory[], { query, vector, filter }: Sear
       }),
     );
   const scored = memories
-    .filter((memory) => filter === undefined || matches(filter, memory))
+    .filter((memory) => filter === undefined || matches(filter, { ...memory.fields, id: memory.id }))
     .flatMap((memory) =>
       memory.chunks.map((chunk, chunkNo) => ({
         memory,
@@ -79,8 +79,7 @@ const vector = fc
 const memory: fc.Arbitrary<IndexedMemory> = fc.record({
   id: fc.integer({ min: 0, max: 11 }).map((n) => `memory-${n.toString(16)}`),
   rowVersion: fc.nat(9),
-  tags: fc.subarray(["home", "work", "trip"]),
-  source: fc.constantFrom("slack", "mail", undefined),
+  fields: fc.record({ tags: fc.subarray(["home", "work", "trip"]), source: fc.constantFrom("slack", "mail", undefined) }),
   heading: text,
   chunks: fc.array(fc.record({ start: fc.nat(99), end: fc.nat(99), text, vector }), { maxLength: 3 }),
 });
@@ -88,11 +87,11 @@ const filter: fc.Arbitrary<Filter> = fc.letrec<{ filter: Filter }>((tie) => ({
   filter: fc.oneof(
     { depthSize: "small", withCrossShrink: true },
     fc.constantFrom<Filter[]>(
-      { field: "tags", op: "contains", value: "home" },
-      { field: "tags", op: "exists", value: false },
-      { field: "source", op: "in", value: ["slack", "fax"] },
-      { field: "source", op: "eq", value: "mail" },
-      { field: "source", op: "eq", value: "fax" },
+      { field: ["tags"], op: "contains", value: "home" },
+      { field: ["tags"], op: "exists", value: false },
+      { field: ["source"], op: "in", value: ["slack", "fax"] },
+      { field: ["source"], op: "eq", value: "mail" },
+      { field: ["id"], op: "gt", value: "memory-6" },
     ),
     fc.record({ and: fc.array(tie("filter"), { maxLength: 2 }) }),
     fc.record({ or: fc.array(tie("filter"), { maxLength: 2 }) }),
@@ -169,13 +168,13 @@ function expectAgreement(hits: Hit[], scored: ScoredChunk[], { vector, limit }: 
 
 function memoryOf(id: string, text: string, values: number[], more: Partial<IndexedMemory> = {}): IndexedMemory {
   const chunks = [{ start: 0, end: text.length, text, vector: Float32Array.from(values) }];
-  return { id, rowVersion: 1, tags: [], heading: "", chunks, ...more };
+  return { id, rowVersion: 1, fields: {}, heading: "", chunks, ...more };
 }
 
 function pets(): TenantIndex {
   const index = new TenantIndex({ dimension: 2 });
-  index.put(memoryOf("a", "My cats sleep", [1, 0], { tags: ["home"] }));
-  index.put(memoryOf("b", "The dog barks", [0, 1], { source: "mail", heading: "8 May 2023 Caroline" }));
+  index.put(memoryOf("a", "My cats sleep", [1, 0], { fields: { tags: ["home"] } }));
+  index.put(memoryOf("b", "The dog barks", [0, 1], { fields: { source: "mail" }, heading: "8 May 2023 Caroline" }));
   index.put(memoryOf("c", "A tree", [1, 1]));
   return index;
 }
@@ -186,7 +185,7 @@ describe("TenantIndex", () => {
       fc.property(changes, request, (steps, search) => {
         const { index, memories } = apply(steps);
         const { hits, totalMatching } = index.search(search);
-        const passing = memories.filter((memory) => search.filter === undefined || matches(search.filter, memory));
+        const passing = memories.filter((memory) => search.filter === undefined || matches(search.filter, { ...memory.fields, id: memory.id }));
         expect(totalMatching).toBe(passing.length);
         expect(index.memoryCount).toBe(memories.length);
         expect(index.chunkCount).toBe(memories.flatMap(({ chunks }) => chunks).length);
@@ -227,11 +226,32 @@ describe("TenantIndex", () => {
     const { hits, totalMatching } = pets().search({
       query: "cat",
       vector: Float32Array.of(1, 0),
-      filter: { not: { field: "tags", op: "exists", value: true } },
+      filter: { not: { field: ["tags"], op: "exists", value: true } },
       limit: 9,
     });
     expect(totalMatching).toBe(2);
     expect(hits.map(({ memoryId, similarityRank }) => [memoryId, similarityRank])).toEqual([["c", 1], ["b", 2]]);
+  });
+
+  it("says which metadata of a filter no memory has, and refuses what a memory leaves out", () => {
+    const index = pets();
+    const asks = (...path: string[]) => () => index.search({ query: "cat", filter: { not: { field: ["metadata", ...path], op: "eq", value: 1 } }, limit: 1 }).unknownFields;
+    index.put(memoryOf("d", "A cat", [1, 0], { fields: { metadata: { stars: { now: 1 } } }, leftOut: ["essay"] }));
+    expect(asks("stars", "now")()).toEqual([]);
+    expect(asks("stars", "then")()).toEqual(["metadata.stars.then"]);
+    expect(asks("essay", "title")).toThrow(NotFilterableError);
+    index.put(memoryOf("d", "A cat", [1, 0]));
+    expect(asks("essay", "title")()).toEqual(["metadata.essay.title"]);
+    expect(asks("stars", "now")()).toEqual(["metadata.stars.now"]);
+  });
+
+  it("counts what it keeps for filters among its bytes, until the memory is gone", () => {
+    const index = pets();
+    const before = index.bytes;
+    index.put(memoryOf("d", "", [1, 0], { fields: { metadata: { note: "x".repeat(4_000) } } }));
+    expect(index.bytes).toBeGreaterThan(before + 8_000);
+    index.remove("d");
+    expect(index.bytes).toBeLessThan(before + 8_000);
   });
 
   it("gives equal scores the same rank", () => {
@@ -247,7 +267,7 @@ describe("TenantIndex", () => {
 
   it("has an answer when it is empty", () => {
     const index = new TenantIndex({ dimension: 2 });
-    expect(index.search({ query: "cat", vector: Float32Array.of(1, 0), limit: 5 })).toEqual({ hits: [], totalMatching: 0 });
+    expect(index.search({ query: "cat", vector: Float32Array.of(1, 0), limit: 5 })).toEqual({ hits: [], totalMatching: 0, unknownFields: [] });
   });
 
   it("refuses a vector it cannot compare, and keeps what it had", () => {
@@ -263,7 +283,7 @@ describe("TenantIndex", () => {
     const index = pets();
     index.clear();
     expect([index.memoryCount, index.chunkCount, index.bytes]).toEqual([0, 0, new TenantIndex({ dimension: index.dimension }).bytes]);
-    expect(index.search({ query: "cat", limit: 5 })).toEqual({ hits: [], totalMatching: 0 });
+    expect(index.search({ query: "cat", limit: 5 })).toEqual({ hits: [], totalMatching: 0, unknownFields: [] });
     index.put(memoryOf("e", "Another cat", [0, 1]));
     expect(index.search({ query: "cat", limit: 5 }).hits).toMatchObject([{ memoryId: "e", bm25Rank: 1 }]);
   });

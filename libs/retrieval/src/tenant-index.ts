@@ -1,7 +1,8 @@
 import { analyze } from "./analyzer.js";
 import { Bm25 } from "./bm25.js";
 import { DenseMatrix } from "./dense.js";
-import { matches, type Filter } from "./filter.js";
+import { NotFilterableError } from "./errors.js";
+import { matches, metadataFieldsOf, valueAt, type FieldPath, type Fields, type Filter } from "./filter.js";
 import { fuse } from "./fusion.js";
 import { ranksAmong } from "./ranks.js";
 import { topK } from "./top-k.js";
@@ -9,8 +10,10 @@ import { topK } from "./top-k.js";
 /** An index without memories takes room, too. */
 const INDEX_BYTES = 1_024;
 // Rough, in bytes: the objects kept for a memory and for a chunk beside vectors and postings.
-const MEMORY_BYTES = 400;
+const MEMORY_BYTES = 250;
 const CHUNK_BYTES = 150;
+/** What a character of JSON takes as part of an object: 2.1 measured. */
+const FIELD_CHARACTER_BYTES = 2.1;
 
 /** A span of a memory's text, in code points from `start` to before `end`. */
 export interface IndexedChunk {
@@ -25,8 +28,10 @@ export interface IndexedMemory {
   /** uuid v7, lower case: a greater one is newer. */
   id: string;
   rowVersion: number;
-  tags: readonly string[];
-  source?: string | undefined;
+  /** What can be filtered by beside the id. */
+  fields: Omit<Fields, "id">;
+  /** Names in the memory's metadata that `fields` leaves out. */
+  leftOut?: readonly string[];
   /** Indexed lexically with every chunk: date and speaker. */
   heading: string;
   chunks: readonly IndexedChunk[];
@@ -64,6 +69,8 @@ export interface SearchResult {
   hits: Hit[];
   /** Memories that pass the filter. */
   totalMatching: number;
+  /** Metadata fields of the filter that no memory has. */
+  unknownFields: string[];
 }
 
 interface StoredChunk {
@@ -75,8 +82,9 @@ interface StoredChunk {
 interface StoredMemory {
   id: string;
   rowVersion: number;
-  tags: readonly string[];
-  source: string | undefined;
+  fields: Fields;
+  fieldBytes: number;
+  leftOut: readonly string[];
   chunks: readonly StoredChunk[];
 }
 
@@ -87,6 +95,7 @@ export class TenantIndex {
   readonly #dense: DenseMatrix;
   readonly #bm25 = new Bm25();
   #chunkCount = 0;
+  #fieldBytes = 0;
 
   constructor(options: { dimension: number }) {
     this.dimension = options.dimension;
@@ -103,7 +112,7 @@ export class TenantIndex {
 
   /** Roughly what the index takes in memory. */
   get bytes(): number {
-    return INDEX_BYTES + this.#dense.bytes + this.#bm25.bytes + this.memoryCount * MEMORY_BYTES + this.#chunkCount * CHUNK_BYTES;
+    return INDEX_BYTES + this.#dense.bytes + this.#bm25.bytes + this.memoryCount * MEMORY_BYTES + this.#chunkCount * CHUNK_BYTES + this.#fieldBytes;
   }
 
   /**
@@ -119,9 +128,12 @@ export class TenantIndex {
       this.#bm25.add(row, [...heading, ...analyze(text)]);
       return { row, start, end };
     });
-    const { id, rowVersion, tags, source } = memory;
-    this.#memories.set(id, { id, rowVersion, tags: [...tags], source, chunks });
+    const { id, rowVersion, leftOut = [] } = memory;
+    const fields = { ...memory.fields, id };
+    const fieldBytes = Math.ceil(FIELD_CHARACTER_BYTES * JSON.stringify(fields).length);
+    this.#memories.set(id, { id, rowVersion, fields, fieldBytes, leftOut, chunks });
     this.#chunkCount += chunks.length;
+    this.#fieldBytes += fieldBytes;
   }
 
   /** Whether there was such a memory. */
@@ -134,12 +146,17 @@ export class TenantIndex {
     }
     this.#memories.delete(id);
     this.#chunkCount -= memory.chunks.length;
+    this.#fieldBytes -= memory.fieldBytes;
     return true;
   }
 
-  /** @throws DimensionMismatchError, or InvalidArgumentError for a vector that is zero or not finite */
+  /**
+   * @throws DimensionMismatchError, InvalidArgumentError for a vector that is zero or not finite, NotFilterableError for a
+   * filter by what a memory leaves out
+   */
   search({ query, vector, filter, limit }: SearchRequest): SearchResult {
     const queryVector = vector && this.#dense.unit(vector);
+    const unknownFields = this.#unknownFields(filter);
     const passing = this.#passing(filter);
     const rows = rowsOf(passing);
 
@@ -172,7 +189,7 @@ export class TenantIndex {
         fused: fused[row],
       };
     });
-    return { hits, totalMatching: passing.length };
+    return { hits, totalMatching: passing.length, unknownFields };
   }
 
   /** Empties the index and overwrites vectors and postings. */
@@ -181,11 +198,23 @@ export class TenantIndex {
     this.#bm25.zero();
     this.#memories.clear();
     this.#chunkCount = 0;
+    this.#fieldBytes = 0;
   }
 
   #passing(filter: Filter | undefined): StoredMemory[] {
     const memories = [...this.#memories.values()];
-    return filter === undefined ? memories : memories.filter((memory) => matches(filter, memory));
+    return filter === undefined ? memories : memories.filter(({ fields }) => matches(filter, fields));
+  }
+
+  #unknownFields(filter: Filter | undefined): string[] {
+    return metadataFieldsOf(filter).filter((path) => !this.#isKnown(path)).map((path) => path.join("."));
+  }
+
+  /** @throws NotFilterableError */
+  #isKnown(path: FieldPath): boolean {
+    const memories = [...this.#memories.values()];
+    if (memories.some(({ leftOut }) => leftOut.includes(path[1]))) throw new NotFilterableError();
+    return memories.some(({ fields }) => valueAt(fields, path) !== undefined);
   }
 }
 

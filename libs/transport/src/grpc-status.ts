@@ -1,4 +1,4 @@
-import { Metadata, status, type ServiceError } from "@grpc/grpc-js";
+import { Metadata, type ServiceError } from "@grpc/grpc-js";
 import { AppError, codeOfGrpcStatus, DeadlineExceededError, statusOf, UnavailableError } from "@memseal/errors";
 
 /** Says that our own code wrote the status; grpc-js and proxies write others, whose texts name hosts, sockets and sizes. */
@@ -40,9 +40,10 @@ function fromForeignStatus(error: ServiceError, peer: string): AppError {
       return new AppError(code, "cancelled", { cause: error });
     case "resource_exhausted":
       return new AppError(code, `the ${peer} cannot take this call: send less in one call, or try again`, { cause: error });
-    case "internal":
+    case "unimplemented":
       // A peer that runs without this service, or does not run it yet.
-      if (error.code === status.UNIMPLEMENTED) return new UnavailableError(`the ${peer} is not served where it is looked for`, { cause: error });
+      return new UnavailableError(`the ${peer} is not served where it is looked for`, { cause: error });
+    case "internal":
       return new AppError(code, "internal error", { cause: error });
     default:
       return new AppError(code, `the ${peer} refused the call`, { cause: error });

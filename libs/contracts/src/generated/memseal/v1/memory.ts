@@ -6,7 +6,7 @@
 
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
-import type { handleUnaryCall, Metadata, UntypedServiceImplementation } from "@grpc/grpc-js";
+import type { handleServerStreamingCall, handleUnaryCall, Metadata, UntypedServiceImplementation } from "@grpc/grpc-js";
 import { GrpcMethod, GrpcStreamMethod } from "@nestjs/microservices";
 import { Observable } from "rxjs";
 import { Struct, Value } from "../../google/protobuf/struct.js";
@@ -41,37 +41,84 @@ export interface Memory {
     | undefined;
   /** 1 for a new memory. */
   version: number;
+  /** The caller's own id for it, unique to the user. */
+  key?:
+    | string
+    | undefined;
+  /** The conversation it belongs to. */
+  runId?:
+    | string
+    | undefined;
+  /** Where it stands in its run, from 0. */
+  position?:
+    | number
+    | undefined;
+  /** When it is deleted by itself. */
+  expiresAt?: Timestamp | undefined;
 }
 
 export interface NewMemory {
-  /** 1 to 50,000 code points. */
   text: string;
   agentId?: string | undefined;
   role?: string | undefined;
-  source?:
-    | string
-    | undefined;
-  /** At most 32. */
+  source?: string | undefined;
   tags: string[];
-  /** At most 10 KB as JSON. */
   metadata: { [key: string]: any } | undefined;
   occurredAt:
     | Timestamp
     | undefined;
   /** The caller's own embedding of the whole text: little-endian float32. Absent: the service embeds. */
+  vector?:
+    | Buffer
+    | undefined;
+  /** A memory with this key is updated, where there is one. */
+  key?:
+    | string
+    | undefined;
+  /** Appends to this conversation. */
+  runId?:
+    | string
+    | undefined;
+  /** Later than now. */
+  expiresAt?: Timestamp | undefined;
+}
+
+/** One turn of a conversation; becomes a memory with its role, run and position. */
+export interface Message {
+  role: string;
+  content: string;
+  occurredAt?: Timestamp | undefined;
+  metadata?:
+    | { [key: string]: any }
+    | undefined;
+  /** As in NewMemory. */
   vector?: Buffer | undefined;
 }
 
+/** Either `memories`, or `messages` with their `run_id`. */
 export interface AddRequest {
   memories: NewMemory[];
   /** Names no tenant: a value that is not the credential's own user is refused. */
-  userId?: string | undefined;
+  userId?:
+    | string
+    | undefined;
+  /** In the order they were said. */
+  messages: Message[];
+  /** The conversation of `messages`. */
+  runId?:
+    | string
+    | undefined;
+  /** The agent of `messages`. */
+  agentId?: string | undefined;
 }
 
 export interface AddedMemory {
   id: string;
   createdAt: Timestamp | undefined;
   version: number;
+  /** create; update where the key was known; duplicate where the same memory was there already and is the one named here. */
+  event: string;
+  position?: number | undefined;
 }
 
 export interface AddResponse {
@@ -90,6 +137,8 @@ export interface ListRequest {
     | undefined;
   /** `next_cursor` of the page before. */
   cursor?: string | undefined;
+  filters?: Filter | undefined;
+  userId?: string | undefined;
 }
 
 export interface ListResponse {
@@ -98,8 +147,74 @@ export interface ListResponse {
   nextCursor?: string | undefined;
 }
 
+export interface Tags {
+  tags: string[];
+}
+
+export interface UpdateRequest {
+  id: string;
+  /** The version the caller has read; any other is refused. Over HTTP the `If-Match` header. */
+  ifMatch?: number | undefined;
+  text?: string | undefined;
+  agentId?: string | undefined;
+  role?: string | undefined;
+  source?:
+    | string
+    | undefined;
+  /** Replaces all tags. */
+  tags?:
+    | Tags
+    | undefined;
+  /** Replaces the whole object. */
+  metadata?: { [key: string]: any } | undefined;
+  occurredAt?: Timestamp | undefined;
+  expiresAt?:
+    | Timestamp
+    | undefined;
+  /** The caller's own embedding of the new text. */
+  vector?:
+    | Buffer
+    | undefined;
+  /** Names of fields above, from agent_id to expires_at, that are to have no value. In JSON, null. */
+  clear: string[];
+  userId?: string | undefined;
+}
+
+export interface HistoryRequest {
+  id: string;
+}
+
+export interface MemoryVersion {
+  /** create or update. */
+  event: string;
+  at:
+    | Timestamp
+    | undefined;
+  /** As it was from then on. */
+  memory: Memory | undefined;
+}
+
+export interface HistoryResponse {
+  results: MemoryVersion[];
+}
+
 export interface DeleteRequest {
   id: string;
+}
+
+/** Exactly one of ids, key, filters and all. */
+export interface DeleteManyRequest {
+  /** Absent and foreign ids are not counted. */
+  ids: string[];
+  key?: string | undefined;
+  filters?:
+    | Filter
+    | undefined;
+  /** Every memory of the user. */
+  all: boolean;
+  /** Counts and deletes nothing. */
+  dryRun: boolean;
+  userId?: string | undefined;
 }
 
 export interface DeleteResponse {
@@ -119,15 +234,21 @@ export interface FilterList {
 }
 
 export interface Condition {
-  /** `tags` or `source`. */
+  /** id, key, agent_id, run_id, role, source, tags, occurred_at, created_at, updated_at, expires_at or metadata.<path>. */
   field: string;
-  /** `eq`, `in`, `contains` or `exists`. */
+  /** eq, ne, gt, gte, lt, lte, in, nin, contains, icontains or exists. */
   op: string;
+  /** A time is a string as in RFC 3339. */
   value: any | undefined;
 }
 
+/** Lowers the score of what is long past. */
+export interface Decay {
+  /** A memory that happened so long ago counts half. */
+  halfLifeDays: number;
+}
+
 export interface SearchRequest {
-  /** 1 to 2,000 characters. */
   query: string;
   /** 1 to 100; absent: 10. */
   topK?: number | undefined;
@@ -145,7 +266,19 @@ export interface SearchRequest {
   /** Adds `scores` to each result. */
   explain: boolean;
   /** Names no tenant: a value that is not the credential's own user is refused. */
-  userId?: string | undefined;
+  userId?:
+    | string
+    | undefined;
+  /** Least cosine similarity, -1 to 1. */
+  threshold?:
+    | number
+    | undefined;
+  /** By `occurred_at`; absent: age does not count. */
+  decay?:
+    | Decay
+    | undefined;
+  /** Leaves out what occurred later. Current versions: not time travel. */
+  asOf?: Timestamp | undefined;
 }
 
 export interface Passage {
@@ -172,7 +305,15 @@ export interface Scores {
   /** Sum of the z-scores of similarity and bm25. */
   fused: number;
   /** The cross-encoder's logit. */
-  rerank?: number | undefined;
+  rerank?:
+    | number
+    | undefined;
+  /** What neighbours in the memory or the run lent. */
+  context?:
+    | number
+    | undefined;
+  /** Factor by age, 0 to 1. */
+  decay?: number | undefined;
 }
 
 export interface SearchResult {
@@ -211,6 +352,121 @@ export interface SearchAnswer {
   integrityFailures: number;
   latencyMs: LatencyMs | undefined;
   requestId: string;
+  /** Metadata fields of the filter that no memory of this user has. */
+  unknownFields: string[];
+}
+
+/** `results`, then `reranked` or `rerank_skipped`, then `done`. */
+export interface SearchEvent {
+  event:
+    | //
+    /** `reranked` is false in it and `rerank_skipped` absent. */
+    { $case: "results"; value: SearchAnswer }
+    | { $case: "reranked"; value: Reranked }
+    | //
+    /** The reason, as in SearchAnswer. */
+    { $case: "rerankSkipped"; value: string }
+    | { $case: "done"; value: Done }
+    | undefined;
+}
+
+export interface RankedMemory {
+  id: string;
+  score: number;
+}
+
+export interface Reranked {
+  /** The final results, best first. */
+  order: RankedMemory[];
+  /** Those of them that were not among the first results. */
+  added: SearchResult[];
+  /** Ids of first results that are no longer among them. */
+  removed: string[];
+}
+
+export interface Done {
+  latencyMs: LatencyMs | undefined;
+}
+
+export interface RerankRequest {
+  query: string;
+  documents: string[];
+  /** How many of the best to return; absent: all. */
+  topK?: number | undefined;
+}
+
+export interface RerankedDocument {
+  /** Of the document in the request, from 0. */
+  index: number;
+  /** The cross-encoder's logit. */
+  score: number;
+}
+
+export interface RerankResponse {
+  /** Best first. */
+  results: RerankedDocument[];
+  model: string;
+  requestId: string;
+}
+
+export interface CreateTokenRequest {
+  userId: string;
+  /** Of read, write and admin; at most those of the delegate key. */
+  scopes: string[];
+  /** Seconds, 1 to 900. */
+  ttlS: number;
+}
+
+export interface CreateTokenResponse {
+  token: string;
+  expiresAt: Timestamp | undefined;
+}
+
+export interface ListAuditRequest {
+  /** 1 to 100; absent: 50. */
+  limit?:
+    | number
+    | undefined;
+  /** `next_cursor` of the page before. */
+  cursor?: string | undefined;
+}
+
+/** Holds no user id, no key and no text. */
+export interface AuditEvent {
+  /** From 1, without a gap. */
+  n: bigint;
+  at:
+    | Timestamp
+    | undefined;
+  /** Blind references of who acted and on what, 32 bytes; hex in JSON. */
+  actor: Buffer;
+  action: string;
+  target?: Buffer | undefined;
+  outcome: string;
+  /** Over this event and the mac before it. */
+  mac: Buffer;
+}
+
+export interface ListAuditResponse {
+  results: AuditEvent[];
+  /** Absent on the last page. */
+  nextCursor?: string | undefined;
+}
+
+export interface EraseRequest {
+  userId?: string | undefined;
+}
+
+export interface ErasureReceipt {
+  /** From then on no running system opens a row of the user. */
+  erasedAt:
+    | Timestamp
+    | undefined;
+  /** When the root key version that wrapped the user's keys is destroyed; absent while that is not known. */
+  backupsUnreadableAt?: Timestamp | undefined;
+  rootKeyId: string;
+  /** The same, signed: a compact JWS. */
+  signed: string;
 }
 
 export const MEMSEAL_V1_PACKAGE_NAME = "memseal.v1";
@@ -262,6 +518,18 @@ export const Memory: MessageFns<Memory> = {
     }
     if (message.version !== 0) {
       writer.uint32(88).uint32(message.version);
+    }
+    if (message.key !== undefined) {
+      writer.uint32(98).string(message.key);
+    }
+    if (message.runId !== undefined) {
+      writer.uint32(106).string(message.runId);
+    }
+    if (message.position !== undefined) {
+      writer.uint32(112).uint32(message.position);
+    }
+    if (message.expiresAt !== undefined) {
+      Timestamp.encode(message.expiresAt, writer.uint32(122).fork()).join();
     }
     return writer;
   },
@@ -367,6 +635,38 @@ export const Memory: MessageFns<Memory> = {
             message.version = reader.uint32();
             continue;
           }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.runId = reader.string();
+            continue;
+          }
+          case 14: {
+            if (tag !== 112) {
+              break;
+            }
+
+            message.position = reader.uint32();
+            continue;
+          }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.expiresAt = Timestamp.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -409,6 +709,15 @@ export const NewMemory: MessageFns<NewMemory> = {
     }
     if (message.vector !== undefined) {
       writer.uint32(66).bytes(message.vector);
+    }
+    if (message.key !== undefined) {
+      writer.uint32(74).string(message.key);
+    }
+    if (message.runId !== undefined) {
+      writer.uint32(82).string(message.runId);
+    }
+    if (message.expiresAt !== undefined) {
+      Timestamp.encode(message.expiresAt, writer.uint32(90).fork()).join();
     }
     return writer;
   },
@@ -490,6 +799,120 @@ export const NewMemory: MessageFns<NewMemory> = {
             message.vector = Buffer.from(reader.bytes());
             continue;
           }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.runId = reader.string();
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.expiresAt = Timestamp.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseMessage(): Message {
+  return { role: "", content: "" };
+}
+
+export const Message: MessageFns<Message> = {
+  encode(message: Message, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.role !== "") {
+      writer.uint32(10).string(message.role);
+    }
+    if (message.content !== "") {
+      writer.uint32(18).string(message.content);
+    }
+    if (message.occurredAt !== undefined) {
+      Timestamp.encode(message.occurredAt, writer.uint32(26).fork()).join();
+    }
+    if (message.metadata !== undefined) {
+      Struct.encode(Struct.wrap(message.metadata), writer.uint32(34).fork()).join();
+    }
+    if (message.vector !== undefined) {
+      writer.uint32(42).bytes(message.vector);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Message {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMessage();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.role = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.content = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.occurredAt = Timestamp.decode(reader, reader.uint32());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.metadata = Struct.unwrap(Struct.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.vector = Buffer.from(reader.bytes());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -504,7 +927,7 @@ export const NewMemory: MessageFns<NewMemory> = {
 };
 
 function createBaseAddRequest(): AddRequest {
-  return { memories: [] };
+  return { memories: [], messages: [] };
 }
 
 export const AddRequest: MessageFns<AddRequest> = {
@@ -514,6 +937,15 @@ export const AddRequest: MessageFns<AddRequest> = {
     }
     if (message.userId !== undefined) {
       writer.uint32(18).string(message.userId);
+    }
+    for (const v of message.messages) {
+      Message.encode(v!, writer.uint32(26).fork()).join();
+    }
+    if (message.runId !== undefined) {
+      writer.uint32(34).string(message.runId);
+    }
+    if (message.agentId !== undefined) {
+      writer.uint32(42).string(message.agentId);
     }
     return writer;
   },
@@ -547,6 +979,30 @@ export const AddRequest: MessageFns<AddRequest> = {
             message.userId = reader.string();
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.messages.push(Message.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.runId = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.agentId = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -561,7 +1017,7 @@ export const AddRequest: MessageFns<AddRequest> = {
 };
 
 function createBaseAddedMemory(): AddedMemory {
-  return { id: "", createdAt: undefined, version: 0 };
+  return { id: "", createdAt: undefined, version: 0, event: "" };
 }
 
 export const AddedMemory: MessageFns<AddedMemory> = {
@@ -574,6 +1030,12 @@ export const AddedMemory: MessageFns<AddedMemory> = {
     }
     if (message.version !== 0) {
       writer.uint32(24).uint32(message.version);
+    }
+    if (message.event !== "") {
+      writer.uint32(34).string(message.event);
+    }
+    if (message.position !== undefined) {
+      writer.uint32(40).uint32(message.position);
     }
     return writer;
   },
@@ -613,6 +1075,22 @@ export const AddedMemory: MessageFns<AddedMemory> = {
             }
 
             message.version = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.event = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.position = reader.uint32();
             continue;
           }
         }
@@ -732,6 +1210,12 @@ export const ListRequest: MessageFns<ListRequest> = {
     if (message.cursor !== undefined) {
       writer.uint32(18).string(message.cursor);
     }
+    if (message.filters !== undefined) {
+      Filter.encode(message.filters, writer.uint32(26).fork()).join();
+    }
+    if (message.userId !== undefined) {
+      writer.uint32(34).string(message.userId);
+    }
     return writer;
   },
 
@@ -762,6 +1246,22 @@ export const ListRequest: MessageFns<ListRequest> = {
             }
 
             message.cursor = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.filters = Filter.decode(reader, reader.uint32());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.userId = reader.string();
             continue;
           }
         }
@@ -834,6 +1334,390 @@ export const ListResponse: MessageFns<ListResponse> = {
   },
 };
 
+function createBaseTags(): Tags {
+  return { tags: [] };
+}
+
+export const Tags: MessageFns<Tags> = {
+  encode(message: Tags, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.tags) {
+      writer.uint32(10).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Tags {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTags();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.tags.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseUpdateRequest(): UpdateRequest {
+  return { id: "", clear: [] };
+}
+
+export const UpdateRequest: MessageFns<UpdateRequest> = {
+  encode(message: UpdateRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== "") {
+      writer.uint32(10).string(message.id);
+    }
+    if (message.ifMatch !== undefined) {
+      writer.uint32(16).uint32(message.ifMatch);
+    }
+    if (message.text !== undefined) {
+      writer.uint32(26).string(message.text);
+    }
+    if (message.agentId !== undefined) {
+      writer.uint32(34).string(message.agentId);
+    }
+    if (message.role !== undefined) {
+      writer.uint32(42).string(message.role);
+    }
+    if (message.source !== undefined) {
+      writer.uint32(50).string(message.source);
+    }
+    if (message.tags !== undefined) {
+      Tags.encode(message.tags, writer.uint32(58).fork()).join();
+    }
+    if (message.metadata !== undefined) {
+      Struct.encode(Struct.wrap(message.metadata), writer.uint32(66).fork()).join();
+    }
+    if (message.occurredAt !== undefined) {
+      Timestamp.encode(message.occurredAt, writer.uint32(74).fork()).join();
+    }
+    if (message.expiresAt !== undefined) {
+      Timestamp.encode(message.expiresAt, writer.uint32(82).fork()).join();
+    }
+    if (message.vector !== undefined) {
+      writer.uint32(90).bytes(message.vector);
+    }
+    for (const v of message.clear) {
+      writer.uint32(98).string(v!);
+    }
+    if (message.userId !== undefined) {
+      writer.uint32(106).string(message.userId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): UpdateRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseUpdateRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.ifMatch = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.text = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.agentId = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.role = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.source = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.tags = Tags.decode(reader, reader.uint32());
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.metadata = Struct.unwrap(Struct.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.occurredAt = Timestamp.decode(reader, reader.uint32());
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.expiresAt = Timestamp.decode(reader, reader.uint32());
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.vector = Buffer.from(reader.bytes());
+            continue;
+          }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.clear.push(reader.string());
+            continue;
+          }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.userId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseHistoryRequest(): HistoryRequest {
+  return { id: "" };
+}
+
+export const HistoryRequest: MessageFns<HistoryRequest> = {
+  encode(message: HistoryRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== "") {
+      writer.uint32(10).string(message.id);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): HistoryRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseHistoryRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseMemoryVersion(): MemoryVersion {
+  return { event: "", at: undefined, memory: undefined };
+}
+
+export const MemoryVersion: MessageFns<MemoryVersion> = {
+  encode(message: MemoryVersion, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.event !== "") {
+      writer.uint32(10).string(message.event);
+    }
+    if (message.at !== undefined) {
+      Timestamp.encode(message.at, writer.uint32(18).fork()).join();
+    }
+    if (message.memory !== undefined) {
+      Memory.encode(message.memory, writer.uint32(26).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): MemoryVersion {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMemoryVersion();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.event = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.at = Timestamp.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.memory = Memory.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseHistoryResponse(): HistoryResponse {
+  return { results: [] };
+}
+
+export const HistoryResponse: MessageFns<HistoryResponse> = {
+  encode(message: HistoryResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.results) {
+      MemoryVersion.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): HistoryResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseHistoryResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.results.push(MemoryVersion.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
 function createBaseDeleteRequest(): DeleteRequest {
   return { id: "" };
 }
@@ -865,6 +1749,107 @@ export const DeleteRequest: MessageFns<DeleteRequest> = {
             }
 
             message.id = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseDeleteManyRequest(): DeleteManyRequest {
+  return { ids: [], all: false, dryRun: false };
+}
+
+export const DeleteManyRequest: MessageFns<DeleteManyRequest> = {
+  encode(message: DeleteManyRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.ids) {
+      writer.uint32(10).string(v!);
+    }
+    if (message.key !== undefined) {
+      writer.uint32(18).string(message.key);
+    }
+    if (message.filters !== undefined) {
+      Filter.encode(message.filters, writer.uint32(26).fork()).join();
+    }
+    if (message.all !== false) {
+      writer.uint32(32).bool(message.all);
+    }
+    if (message.dryRun !== false) {
+      writer.uint32(40).bool(message.dryRun);
+    }
+    if (message.userId !== undefined) {
+      writer.uint32(50).string(message.userId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DeleteManyRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDeleteManyRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.ids.push(reader.string());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.filters = Filter.decode(reader, reader.uint32());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.all = reader.bool();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.dryRun = reader.bool();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.userId = reader.string();
             continue;
           }
         }
@@ -1121,6 +2106,52 @@ export const Condition: MessageFns<Condition> = {
   },
 };
 
+function createBaseDecay(): Decay {
+  return { halfLifeDays: 0 };
+}
+
+export const Decay: MessageFns<Decay> = {
+  encode(message: Decay, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.halfLifeDays !== 0) {
+      writer.uint32(9).double(message.halfLifeDays);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Decay {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDecay();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 9) {
+              break;
+            }
+
+            message.halfLifeDays = reader.double();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
 function createBaseSearchRequest(): SearchRequest {
   return { query: "", filters: undefined, explain: false };
 }
@@ -1147,6 +2178,15 @@ export const SearchRequest: MessageFns<SearchRequest> = {
     }
     if (message.userId !== undefined) {
       writer.uint32(58).string(message.userId);
+    }
+    if (message.threshold !== undefined) {
+      writer.uint32(65).double(message.threshold);
+    }
+    if (message.decay !== undefined) {
+      Decay.encode(message.decay, writer.uint32(74).fork()).join();
+    }
+    if (message.asOf !== undefined) {
+      Timestamp.encode(message.asOf, writer.uint32(82).fork()).join();
     }
     return writer;
   },
@@ -1218,6 +2258,30 @@ export const SearchRequest: MessageFns<SearchRequest> = {
             }
 
             message.userId = reader.string();
+            continue;
+          }
+          case 8: {
+            if (tag !== 65) {
+              break;
+            }
+
+            message.threshold = reader.double();
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.decay = Decay.decode(reader, reader.uint32());
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.asOf = Timestamp.decode(reader, reader.uint32());
             continue;
           }
         }
@@ -1336,6 +2400,12 @@ export const Scores: MessageFns<Scores> = {
     if (message.rerank !== undefined) {
       writer.uint32(49).double(message.rerank);
     }
+    if (message.context !== undefined) {
+      writer.uint32(57).double(message.context);
+    }
+    if (message.decay !== undefined) {
+      writer.uint32(65).double(message.decay);
+    }
     return writer;
   },
 
@@ -1398,6 +2468,22 @@ export const Scores: MessageFns<Scores> = {
             }
 
             message.rerank = reader.double();
+            continue;
+          }
+          case 7: {
+            if (tag !== 57) {
+              break;
+            }
+
+            message.context = reader.double();
+            continue;
+          }
+          case 8: {
+            if (tag !== 65) {
+              break;
+            }
+
+            message.decay = reader.double();
             continue;
           }
         }
@@ -1602,6 +2688,7 @@ function createBaseSearchAnswer(): SearchAnswer {
     integrityFailures: 0,
     latencyMs: undefined,
     requestId: "",
+    unknownFields: [],
   };
 }
 
@@ -1633,6 +2720,9 @@ export const SearchAnswer: MessageFns<SearchAnswer> = {
     }
     if (message.requestId !== "") {
       writer.uint32(74).string(message.requestId);
+    }
+    for (const v of message.unknownFields) {
+      writer.uint32(82).string(v!);
     }
     return writer;
   },
@@ -1722,6 +2812,938 @@ export const SearchAnswer: MessageFns<SearchAnswer> = {
             message.requestId = reader.string();
             continue;
           }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.unknownFields.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseSearchEvent(): SearchEvent {
+  return { event: undefined };
+}
+
+export const SearchEvent: MessageFns<SearchEvent> = {
+  encode(message: SearchEvent, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    switch (message.event?.$case) {
+      case "results":
+        SearchAnswer.encode(message.event.value, writer.uint32(10).fork()).join();
+        break;
+      case "reranked":
+        Reranked.encode(message.event.value, writer.uint32(18).fork()).join();
+        break;
+      case "rerankSkipped":
+        writer.uint32(26).string(message.event.value);
+        break;
+      case "done":
+        Done.encode(message.event.value, writer.uint32(34).fork()).join();
+        break;
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SearchEvent {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSearchEvent();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.event = { $case: "results", value: SearchAnswer.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.event = { $case: "reranked", value: Reranked.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.event = { $case: "rerankSkipped", value: reader.string() };
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.event = { $case: "done", value: Done.decode(reader, reader.uint32()) };
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseRankedMemory(): RankedMemory {
+  return { id: "", score: 0 };
+}
+
+export const RankedMemory: MessageFns<RankedMemory> = {
+  encode(message: RankedMemory, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== "") {
+      writer.uint32(10).string(message.id);
+    }
+    if (message.score !== 0) {
+      writer.uint32(17).double(message.score);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RankedMemory {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRankedMemory();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 17) {
+              break;
+            }
+
+            message.score = reader.double();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseReranked(): Reranked {
+  return { order: [], added: [], removed: [] };
+}
+
+export const Reranked: MessageFns<Reranked> = {
+  encode(message: Reranked, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.order) {
+      RankedMemory.encode(v!, writer.uint32(10).fork()).join();
+    }
+    for (const v of message.added) {
+      SearchResult.encode(v!, writer.uint32(18).fork()).join();
+    }
+    for (const v of message.removed) {
+      writer.uint32(26).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Reranked {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReranked();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.order.push(RankedMemory.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.added.push(SearchResult.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.removed.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseDone(): Done {
+  return { latencyMs: undefined };
+}
+
+export const Done: MessageFns<Done> = {
+  encode(message: Done, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.latencyMs !== undefined) {
+      LatencyMs.encode(message.latencyMs, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Done {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDone();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.latencyMs = LatencyMs.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseRerankRequest(): RerankRequest {
+  return { query: "", documents: [] };
+}
+
+export const RerankRequest: MessageFns<RerankRequest> = {
+  encode(message: RerankRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.query !== "") {
+      writer.uint32(10).string(message.query);
+    }
+    for (const v of message.documents) {
+      writer.uint32(18).string(v!);
+    }
+    if (message.topK !== undefined) {
+      writer.uint32(24).uint32(message.topK);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RerankRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRerankRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.query = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.documents.push(reader.string());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.topK = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseRerankedDocument(): RerankedDocument {
+  return { index: 0, score: 0 };
+}
+
+export const RerankedDocument: MessageFns<RerankedDocument> = {
+  encode(message: RerankedDocument, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.index !== 0) {
+      writer.uint32(8).uint32(message.index);
+    }
+    if (message.score !== 0) {
+      writer.uint32(17).double(message.score);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RerankedDocument {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRerankedDocument();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.index = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 17) {
+              break;
+            }
+
+            message.score = reader.double();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseRerankResponse(): RerankResponse {
+  return { results: [], model: "", requestId: "" };
+}
+
+export const RerankResponse: MessageFns<RerankResponse> = {
+  encode(message: RerankResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.results) {
+      RerankedDocument.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.model !== "") {
+      writer.uint32(18).string(message.model);
+    }
+    if (message.requestId !== "") {
+      writer.uint32(26).string(message.requestId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RerankResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRerankResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.results.push(RerankedDocument.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.model = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.requestId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseCreateTokenRequest(): CreateTokenRequest {
+  return { userId: "", scopes: [], ttlS: 0 };
+}
+
+export const CreateTokenRequest: MessageFns<CreateTokenRequest> = {
+  encode(message: CreateTokenRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.userId !== "") {
+      writer.uint32(10).string(message.userId);
+    }
+    for (const v of message.scopes) {
+      writer.uint32(18).string(v!);
+    }
+    if (message.ttlS !== 0) {
+      writer.uint32(24).uint32(message.ttlS);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CreateTokenRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCreateTokenRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.userId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.scopes.push(reader.string());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.ttlS = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseCreateTokenResponse(): CreateTokenResponse {
+  return { token: "", expiresAt: undefined };
+}
+
+export const CreateTokenResponse: MessageFns<CreateTokenResponse> = {
+  encode(message: CreateTokenResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.token !== "") {
+      writer.uint32(10).string(message.token);
+    }
+    if (message.expiresAt !== undefined) {
+      Timestamp.encode(message.expiresAt, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CreateTokenResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCreateTokenResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.token = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.expiresAt = Timestamp.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseListAuditRequest(): ListAuditRequest {
+  return {};
+}
+
+export const ListAuditRequest: MessageFns<ListAuditRequest> = {
+  encode(message: ListAuditRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.limit !== undefined) {
+      writer.uint32(8).uint32(message.limit);
+    }
+    if (message.cursor !== undefined) {
+      writer.uint32(18).string(message.cursor);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListAuditRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListAuditRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.limit = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.cursor = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseAuditEvent(): AuditEvent {
+  return { n: 0n, at: undefined, actor: Buffer.alloc(0), action: "", outcome: "", mac: Buffer.alloc(0) };
+}
+
+export const AuditEvent: MessageFns<AuditEvent> = {
+  encode(message: AuditEvent, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.n !== 0n) {
+      if (BigInt.asUintN(64, message.n) !== message.n) {
+        throw new globalThis.Error("value provided for field message.n of type uint64 too large");
+      }
+      writer.uint32(8).uint64(message.n);
+    }
+    if (message.at !== undefined) {
+      Timestamp.encode(message.at, writer.uint32(18).fork()).join();
+    }
+    if (message.actor.length !== 0) {
+      writer.uint32(26).bytes(message.actor);
+    }
+    if (message.action !== "") {
+      writer.uint32(34).string(message.action);
+    }
+    if (message.target !== undefined) {
+      writer.uint32(42).bytes(message.target);
+    }
+    if (message.outcome !== "") {
+      writer.uint32(50).string(message.outcome);
+    }
+    if (message.mac.length !== 0) {
+      writer.uint32(58).bytes(message.mac);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AuditEvent {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAuditEvent();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.n = reader.uint64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.at = Timestamp.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.actor = Buffer.from(reader.bytes());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.action = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.target = Buffer.from(reader.bytes());
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.outcome = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.mac = Buffer.from(reader.bytes());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseListAuditResponse(): ListAuditResponse {
+  return { results: [] };
+}
+
+export const ListAuditResponse: MessageFns<ListAuditResponse> = {
+  encode(message: ListAuditResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.results) {
+      AuditEvent.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.nextCursor !== undefined) {
+      writer.uint32(18).string(message.nextCursor);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListAuditResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListAuditResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.results.push(AuditEvent.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.nextCursor = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseEraseRequest(): EraseRequest {
+  return {};
+}
+
+export const EraseRequest: MessageFns<EraseRequest> = {
+  encode(message: EraseRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.userId !== undefined) {
+      writer.uint32(10).string(message.userId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): EraseRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseEraseRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.userId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseErasureReceipt(): ErasureReceipt {
+  return { erasedAt: undefined, rootKeyId: "", signed: "" };
+}
+
+export const ErasureReceipt: MessageFns<ErasureReceipt> = {
+  encode(message: ErasureReceipt, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.erasedAt !== undefined) {
+      Timestamp.encode(message.erasedAt, writer.uint32(10).fork()).join();
+    }
+    if (message.backupsUnreadableAt !== undefined) {
+      Timestamp.encode(message.backupsUnreadableAt, writer.uint32(18).fork()).join();
+    }
+    if (message.rootKeyId !== "") {
+      writer.uint32(26).string(message.rootKeyId);
+    }
+    if (message.signed !== "") {
+      writer.uint32(34).string(message.signed);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ErasureReceipt {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseErasureReceipt();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.erasedAt = Timestamp.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.backupsUnreadableAt = Timestamp.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.rootKeyId = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.signed = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1736,14 +3758,25 @@ export const SearchAnswer: MessageFns<SearchAnswer> = {
 };
 
 
-/** The user is named by the credential in the `authorization` metadata, never by a message. */
+/**
+ * The user is named by the credential in the `authorization` metadata, never by a message: a `user_id` that is not the
+ * credential's own user is refused. Calls that change memories take an `idempotency-key` metadata.
+ */
 
 export interface MemoryServiceClient {
-  /** Stores up to 200 memories, all or none. */
+  /** Stores memories or the messages of a conversation, all or none. */
 
   add(request: AddRequest, metadata?: Metadata): Observable<AddResponse>;
 
   search(request: SearchRequest, metadata?: Metadata): Observable<SearchAnswer>;
+
+  /** The fused order at once, and what reranking makes of it as soon as it is known. */
+
+  searchStream(request: SearchRequest, metadata?: Metadata): Observable<SearchEvent>;
+
+  /** Scores the caller's own documents; nothing of them is stored. */
+
+  rerank(request: RerankRequest, metadata?: Metadata): Observable<RerankResponse>;
 
   get(request: GetRequest, metadata?: Metadata): Observable<Memory>;
 
@@ -1751,17 +3784,53 @@ export interface MemoryServiceClient {
 
   list(request: ListRequest, metadata?: Metadata): Observable<ListResponse>;
 
+  /** Changes the fields that are set and leaves the others as they are. */
+
+  update(request: UpdateRequest, metadata?: Metadata): Observable<Memory>;
+
+  /** Newest first; the newest 50 versions are kept. */
+
+  history(request: HistoryRequest, metadata?: Metadata): Observable<HistoryResponse>;
+
   delete(request: DeleteRequest, metadata?: Metadata): Observable<DeleteResponse>;
+
+  deleteMany(request: DeleteManyRequest, metadata?: Metadata): Observable<DeleteResponse>;
+
+  /** A short-lived token for exactly one user. Scope delegate. */
+
+  createToken(request: CreateTokenRequest, metadata?: Metadata): Observable<CreateTokenResponse>;
+
+  /** What was done to the user's memories, newest first. Scope admin. */
+
+  listAudit(request: ListAuditRequest, metadata?: Metadata): Observable<ListAuditResponse>;
+
+  /** Destroys the user's keys: nothing of the user is ever opened again. Scope admin. */
+
+  erase(request: EraseRequest, metadata?: Metadata): Observable<ErasureReceipt>;
 }
 
-/** The user is named by the credential in the `authorization` metadata, never by a message. */
+/**
+ * The user is named by the credential in the `authorization` metadata, never by a message: a `user_id` that is not the
+ * credential's own user is refused. Calls that change memories take an `idempotency-key` metadata.
+ */
 
 export interface MemoryServiceController {
-  /** Stores up to 200 memories, all or none. */
+  /** Stores memories or the messages of a conversation, all or none. */
 
   add(request: AddRequest, metadata?: Metadata): Promise<AddResponse> | Observable<AddResponse> | AddResponse;
 
   search(request: SearchRequest, metadata?: Metadata): Promise<SearchAnswer> | Observable<SearchAnswer> | SearchAnswer;
+
+  /** The fused order at once, and what reranking makes of it as soon as it is known. */
+
+  searchStream(request: SearchRequest, metadata?: Metadata): Observable<SearchEvent>;
+
+  /** Scores the caller's own documents; nothing of them is stored. */
+
+  rerank(
+    request: RerankRequest,
+    metadata?: Metadata,
+  ): Promise<RerankResponse> | Observable<RerankResponse> | RerankResponse;
 
   get(request: GetRequest, metadata?: Metadata): Promise<Memory> | Observable<Memory> | Memory;
 
@@ -1769,15 +3838,66 @@ export interface MemoryServiceController {
 
   list(request: ListRequest, metadata?: Metadata): Promise<ListResponse> | Observable<ListResponse> | ListResponse;
 
+  /** Changes the fields that are set and leaves the others as they are. */
+
+  update(request: UpdateRequest, metadata?: Metadata): Promise<Memory> | Observable<Memory> | Memory;
+
+  /** Newest first; the newest 50 versions are kept. */
+
+  history(
+    request: HistoryRequest,
+    metadata?: Metadata,
+  ): Promise<HistoryResponse> | Observable<HistoryResponse> | HistoryResponse;
+
   delete(
     request: DeleteRequest,
     metadata?: Metadata,
   ): Promise<DeleteResponse> | Observable<DeleteResponse> | DeleteResponse;
+
+  deleteMany(
+    request: DeleteManyRequest,
+    metadata?: Metadata,
+  ): Promise<DeleteResponse> | Observable<DeleteResponse> | DeleteResponse;
+
+  /** A short-lived token for exactly one user. Scope delegate. */
+
+  createToken(
+    request: CreateTokenRequest,
+    metadata?: Metadata,
+  ): Promise<CreateTokenResponse> | Observable<CreateTokenResponse> | CreateTokenResponse;
+
+  /** What was done to the user's memories, newest first. Scope admin. */
+
+  listAudit(
+    request: ListAuditRequest,
+    metadata?: Metadata,
+  ): Promise<ListAuditResponse> | Observable<ListAuditResponse> | ListAuditResponse;
+
+  /** Destroys the user's keys: nothing of the user is ever opened again. Scope admin. */
+
+  erase(
+    request: EraseRequest,
+    metadata?: Metadata,
+  ): Promise<ErasureReceipt> | Observable<ErasureReceipt> | ErasureReceipt;
 }
 
 export function MemoryServiceControllerMethods() {
   return function (constructor: Function) {
-    const grpcMethods: string[] = ["add", "search", "get", "list", "delete"];
+    const grpcMethods: string[] = [
+      "add",
+      "search",
+      "searchStream",
+      "rerank",
+      "get",
+      "list",
+      "update",
+      "history",
+      "delete",
+      "deleteMany",
+      "createToken",
+      "listAudit",
+      "erase",
+    ];
     for (const method of grpcMethods) {
       const descriptor: any = Reflect.getOwnPropertyDescriptor(constructor.prototype, method);
       GrpcMethod("MemoryService", method)(constructor.prototype[method], method, descriptor);
@@ -1794,10 +3914,13 @@ export function MemoryServiceControllerMethods() {
 
 export const MEMORY_SERVICE_NAME = "MemoryService";
 
-/** The user is named by the credential in the `authorization` metadata, never by a message. */
+/**
+ * The user is named by the credential in the `authorization` metadata, never by a message: a `user_id` that is not the
+ * credential's own user is refused. Calls that change memories take an `idempotency-key` metadata.
+ */
 export type MemoryServiceService = typeof MemoryServiceService;
 export const MemoryServiceService = {
-  /** Stores up to 200 memories, all or none. */
+  /** Stores memories or the messages of a conversation, all or none. */
   add: {
     path: "/memseal.v1.MemoryService/Add" as const,
     requestStream: false as const,
@@ -1815,6 +3938,26 @@ export const MemoryServiceService = {
     requestDeserialize: (value: Buffer): SearchRequest => SearchRequest.decode(value),
     responseSerialize: (value: SearchAnswer): Buffer => Buffer.from(SearchAnswer.encode(value).finish()),
     responseDeserialize: (value: Buffer): SearchAnswer => SearchAnswer.decode(value),
+  },
+  /** The fused order at once, and what reranking makes of it as soon as it is known. */
+  searchStream: {
+    path: "/memseal.v1.MemoryService/SearchStream" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: SearchRequest): Buffer => Buffer.from(SearchRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): SearchRequest => SearchRequest.decode(value),
+    responseSerialize: (value: SearchEvent): Buffer => Buffer.from(SearchEvent.encode(value).finish()),
+    responseDeserialize: (value: Buffer): SearchEvent => SearchEvent.decode(value),
+  },
+  /** Scores the caller's own documents; nothing of them is stored. */
+  rerank: {
+    path: "/memseal.v1.MemoryService/Rerank" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: RerankRequest): Buffer => Buffer.from(RerankRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): RerankRequest => RerankRequest.decode(value),
+    responseSerialize: (value: RerankResponse): Buffer => Buffer.from(RerankResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): RerankResponse => RerankResponse.decode(value),
   },
   get: {
     path: "/memseal.v1.MemoryService/Get" as const,
@@ -1835,6 +3978,26 @@ export const MemoryServiceService = {
     responseSerialize: (value: ListResponse): Buffer => Buffer.from(ListResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListResponse => ListResponse.decode(value),
   },
+  /** Changes the fields that are set and leaves the others as they are. */
+  update: {
+    path: "/memseal.v1.MemoryService/Update" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: UpdateRequest): Buffer => Buffer.from(UpdateRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): UpdateRequest => UpdateRequest.decode(value),
+    responseSerialize: (value: Memory): Buffer => Buffer.from(Memory.encode(value).finish()),
+    responseDeserialize: (value: Buffer): Memory => Memory.decode(value),
+  },
+  /** Newest first; the newest 50 versions are kept. */
+  history: {
+    path: "/memseal.v1.MemoryService/History" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: HistoryRequest): Buffer => Buffer.from(HistoryRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): HistoryRequest => HistoryRequest.decode(value),
+    responseSerialize: (value: HistoryResponse): Buffer => Buffer.from(HistoryResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): HistoryResponse => HistoryResponse.decode(value),
+  },
   delete: {
     path: "/memseal.v1.MemoryService/Delete" as const,
     requestStream: false as const,
@@ -1844,16 +4007,70 @@ export const MemoryServiceService = {
     responseSerialize: (value: DeleteResponse): Buffer => Buffer.from(DeleteResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): DeleteResponse => DeleteResponse.decode(value),
   },
+  deleteMany: {
+    path: "/memseal.v1.MemoryService/DeleteMany" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: DeleteManyRequest): Buffer => Buffer.from(DeleteManyRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): DeleteManyRequest => DeleteManyRequest.decode(value),
+    responseSerialize: (value: DeleteResponse): Buffer => Buffer.from(DeleteResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): DeleteResponse => DeleteResponse.decode(value),
+  },
+  /** A short-lived token for exactly one user. Scope delegate. */
+  createToken: {
+    path: "/memseal.v1.MemoryService/CreateToken" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: CreateTokenRequest): Buffer => Buffer.from(CreateTokenRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): CreateTokenRequest => CreateTokenRequest.decode(value),
+    responseSerialize: (value: CreateTokenResponse): Buffer => Buffer.from(CreateTokenResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): CreateTokenResponse => CreateTokenResponse.decode(value),
+  },
+  /** What was done to the user's memories, newest first. Scope admin. */
+  listAudit: {
+    path: "/memseal.v1.MemoryService/ListAudit" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ListAuditRequest): Buffer => Buffer.from(ListAuditRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ListAuditRequest => ListAuditRequest.decode(value),
+    responseSerialize: (value: ListAuditResponse): Buffer => Buffer.from(ListAuditResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ListAuditResponse => ListAuditResponse.decode(value),
+  },
+  /** Destroys the user's keys: nothing of the user is ever opened again. Scope admin. */
+  erase: {
+    path: "/memseal.v1.MemoryService/Erase" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: EraseRequest): Buffer => Buffer.from(EraseRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): EraseRequest => EraseRequest.decode(value),
+    responseSerialize: (value: ErasureReceipt): Buffer => Buffer.from(ErasureReceipt.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ErasureReceipt => ErasureReceipt.decode(value),
+  },
 } as const;
 
 export interface MemoryServiceServer extends UntypedServiceImplementation {
-  /** Stores up to 200 memories, all or none. */
+  /** Stores memories or the messages of a conversation, all or none. */
   add: handleUnaryCall<AddRequest, AddResponse>;
   search: handleUnaryCall<SearchRequest, SearchAnswer>;
+  /** The fused order at once, and what reranking makes of it as soon as it is known. */
+  searchStream: handleServerStreamingCall<SearchRequest, SearchEvent>;
+  /** Scores the caller's own documents; nothing of them is stored. */
+  rerank: handleUnaryCall<RerankRequest, RerankResponse>;
   get: handleUnaryCall<GetRequest, Memory>;
   /** Newest first. */
   list: handleUnaryCall<ListRequest, ListResponse>;
+  /** Changes the fields that are set and leaves the others as they are. */
+  update: handleUnaryCall<UpdateRequest, Memory>;
+  /** Newest first; the newest 50 versions are kept. */
+  history: handleUnaryCall<HistoryRequest, HistoryResponse>;
   delete: handleUnaryCall<DeleteRequest, DeleteResponse>;
+  deleteMany: handleUnaryCall<DeleteManyRequest, DeleteResponse>;
+  /** A short-lived token for exactly one user. Scope delegate. */
+  createToken: handleUnaryCall<CreateTokenRequest, CreateTokenResponse>;
+  /** What was done to the user's memories, newest first. Scope admin. */
+  listAudit: handleUnaryCall<ListAuditRequest, ListAuditResponse>;
+  /** Destroys the user's keys: nothing of the user is ever opened again. Scope admin. */
+  erase: handleUnaryCall<EraseRequest, ErasureReceipt>;
 }
 
 export interface MessageFns<T> {

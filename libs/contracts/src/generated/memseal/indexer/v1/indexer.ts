@@ -13,15 +13,24 @@ import { Struct } from "../../../google/protobuf/struct.js";
 import { Timestamp } from "../../../google/protobuf/timestamp.js";
 import {
   AddedMemory,
+  Decay,
+  DeleteManyRequest,
   DeleteRequest,
   DeleteResponse,
+  EraseRequest,
+  ErasureReceipt,
   Filter,
   GetRequest,
+  HistoryRequest,
+  HistoryResponse,
+  ListAuditRequest,
+  ListAuditResponse,
   ListRequest,
   ListResponse,
   Memory,
   Passage,
   Scores,
+  UpdateRequest as UpdateRequest1,
 } from "../../v1/memory.js";
 
 export const protobufPackage = "memseal.indexer.v1";
@@ -48,6 +57,9 @@ export interface PutMemory {
     | undefined;
   /** At least one, in order, covering the text. */
   chunks: Chunk[];
+  key?: string | undefined;
+  runId?: string | undefined;
+  expiresAt?: Timestamp | undefined;
 }
 
 export interface PutRequest {
@@ -60,6 +72,17 @@ export interface PutResponse {
   results: AddedMemory[];
 }
 
+export interface UpdateRequest {
+  /** Without `vector` and `user_id`, which end at the gateway. */
+  changes:
+    | UpdateRequest1
+    | undefined;
+  /** Replace the memory's chunks. With a new text always; without one where what the vectors were made of changes. */
+  chunks: Chunk[];
+  /** As in PutRequest. */
+  model: string;
+}
+
 export interface SearchRequest {
   query: string;
   /** Little-endian float32; absent: BM25 alone ranks. */
@@ -69,6 +92,10 @@ export interface SearchRequest {
     | undefined;
   /** How many of the best memories to open. */
   candidates: number;
+  /** As in memseal.v1.SearchRequest. */
+  threshold?: number | undefined;
+  decay?: Decay | undefined;
+  asOf?: Timestamp | undefined;
 }
 
 /** One memory with its best passage. Scores without `rerank`. */
@@ -83,6 +110,8 @@ export interface SearchResponse {
   candidates: Candidate[];
   totalMatching: number;
   integrityFailures: number;
+  /** Metadata fields of the filter that no memory of this user has. */
+  unknownFields: string[];
 }
 
 export interface ResolveKeyRequest {
@@ -198,6 +227,15 @@ export const PutMemory: MessageFns<PutMemory> = {
     for (const v of message.chunks) {
       Chunk.encode(v!, writer.uint32(66).fork()).join();
     }
+    if (message.key !== undefined) {
+      writer.uint32(74).string(message.key);
+    }
+    if (message.runId !== undefined) {
+      writer.uint32(82).string(message.runId);
+    }
+    if (message.expiresAt !== undefined) {
+      Timestamp.encode(message.expiresAt, writer.uint32(90).fork()).join();
+    }
     return writer;
   },
 
@@ -276,6 +314,30 @@ export const PutMemory: MessageFns<PutMemory> = {
             }
 
             message.chunks.push(Chunk.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.runId = reader.string();
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.expiresAt = Timestamp.decode(reader, reader.uint32());
             continue;
           }
         }
@@ -394,6 +456,74 @@ export const PutResponse: MessageFns<PutResponse> = {
   },
 };
 
+function createBaseUpdateRequest(): UpdateRequest {
+  return { changes: undefined, chunks: [], model: "" };
+}
+
+export const UpdateRequest: MessageFns<UpdateRequest> = {
+  encode(message: UpdateRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.changes !== undefined) {
+      UpdateRequest1.encode(message.changes, writer.uint32(10).fork()).join();
+    }
+    for (const v of message.chunks) {
+      Chunk.encode(v!, writer.uint32(18).fork()).join();
+    }
+    if (message.model !== "") {
+      writer.uint32(26).string(message.model);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): UpdateRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseUpdateRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.changes = UpdateRequest1.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.chunks.push(Chunk.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.model = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
 function createBaseSearchRequest(): SearchRequest {
   return { query: "", filters: undefined, candidates: 0 };
 }
@@ -411,6 +541,15 @@ export const SearchRequest: MessageFns<SearchRequest> = {
     }
     if (message.candidates !== 0) {
       writer.uint32(32).uint32(message.candidates);
+    }
+    if (message.threshold !== undefined) {
+      writer.uint32(41).double(message.threshold);
+    }
+    if (message.decay !== undefined) {
+      Decay.encode(message.decay, writer.uint32(50).fork()).join();
+    }
+    if (message.asOf !== undefined) {
+      Timestamp.encode(message.asOf, writer.uint32(58).fork()).join();
     }
     return writer;
   },
@@ -458,6 +597,30 @@ export const SearchRequest: MessageFns<SearchRequest> = {
             }
 
             message.candidates = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 41) {
+              break;
+            }
+
+            message.threshold = reader.double();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.decay = Decay.decode(reader, reader.uint32());
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.asOf = Timestamp.decode(reader, reader.uint32());
             continue;
           }
         }
@@ -542,7 +705,7 @@ export const Candidate: MessageFns<Candidate> = {
 };
 
 function createBaseSearchResponse(): SearchResponse {
-  return { candidates: [], totalMatching: 0, integrityFailures: 0 };
+  return { candidates: [], totalMatching: 0, integrityFailures: 0, unknownFields: [] };
 }
 
 export const SearchResponse: MessageFns<SearchResponse> = {
@@ -555,6 +718,9 @@ export const SearchResponse: MessageFns<SearchResponse> = {
     }
     if (message.integrityFailures !== 0) {
       writer.uint32(24).uint32(message.integrityFailures);
+    }
+    for (const v of message.unknownFields) {
+      writer.uint32(34).string(v!);
     }
     return writer;
   },
@@ -594,6 +760,14 @@ export const SearchResponse: MessageFns<SearchResponse> = {
             }
 
             message.integrityFailures = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.unknownFields.push(reader.string());
             continue;
           }
         }
@@ -746,7 +920,17 @@ export interface IndexerServiceClient {
 
   list(request: ListRequest, metadata?: Metadata): Observable<ListResponse>;
 
+  update(request: UpdateRequest, metadata?: Metadata): Observable<Memory>;
+
+  history(request: HistoryRequest, metadata?: Metadata): Observable<HistoryResponse>;
+
   delete(request: DeleteRequest, metadata?: Metadata): Observable<DeleteResponse>;
+
+  deleteMany(request: DeleteManyRequest, metadata?: Metadata): Observable<DeleteResponse>;
+
+  listAudit(request: ListAuditRequest, metadata?: Metadata): Observable<ListAuditResponse>;
+
+  erase(request: EraseRequest, metadata?: Metadata): Observable<ErasureReceipt>;
 
   /** Who an API key belongs to. NOT_FOUND for an unknown, expired or revoked key or a wrong secret. */
 
@@ -767,10 +951,32 @@ export interface IndexerServiceController {
 
   list(request: ListRequest, metadata?: Metadata): Promise<ListResponse> | Observable<ListResponse> | ListResponse;
 
+  update(request: UpdateRequest, metadata?: Metadata): Promise<Memory> | Observable<Memory> | Memory;
+
+  history(
+    request: HistoryRequest,
+    metadata?: Metadata,
+  ): Promise<HistoryResponse> | Observable<HistoryResponse> | HistoryResponse;
+
   delete(
     request: DeleteRequest,
     metadata?: Metadata,
   ): Promise<DeleteResponse> | Observable<DeleteResponse> | DeleteResponse;
+
+  deleteMany(
+    request: DeleteManyRequest,
+    metadata?: Metadata,
+  ): Promise<DeleteResponse> | Observable<DeleteResponse> | DeleteResponse;
+
+  listAudit(
+    request: ListAuditRequest,
+    metadata?: Metadata,
+  ): Promise<ListAuditResponse> | Observable<ListAuditResponse> | ListAuditResponse;
+
+  erase(
+    request: EraseRequest,
+    metadata?: Metadata,
+  ): Promise<ErasureReceipt> | Observable<ErasureReceipt> | ErasureReceipt;
 
   /** Who an API key belongs to. NOT_FOUND for an unknown, expired or revoked key or a wrong secret. */
 
@@ -782,7 +988,19 @@ export interface IndexerServiceController {
 
 export function IndexerServiceControllerMethods() {
   return function (constructor: Function) {
-    const grpcMethods: string[] = ["put", "search", "get", "list", "delete", "resolveKey"];
+    const grpcMethods: string[] = [
+      "put",
+      "search",
+      "get",
+      "list",
+      "update",
+      "history",
+      "delete",
+      "deleteMany",
+      "listAudit",
+      "erase",
+      "resolveKey",
+    ];
     for (const method of grpcMethods) {
       const descriptor: any = Reflect.getOwnPropertyDescriptor(constructor.prototype, method);
       GrpcMethod("IndexerService", method)(constructor.prototype[method], method, descriptor);
@@ -838,6 +1056,24 @@ export const IndexerServiceService = {
     responseSerialize: (value: ListResponse): Buffer => Buffer.from(ListResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListResponse => ListResponse.decode(value),
   },
+  update: {
+    path: "/memseal.indexer.v1.IndexerService/Update" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: UpdateRequest): Buffer => Buffer.from(UpdateRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): UpdateRequest => UpdateRequest.decode(value),
+    responseSerialize: (value: Memory): Buffer => Buffer.from(Memory.encode(value).finish()),
+    responseDeserialize: (value: Buffer): Memory => Memory.decode(value),
+  },
+  history: {
+    path: "/memseal.indexer.v1.IndexerService/History" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: HistoryRequest): Buffer => Buffer.from(HistoryRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): HistoryRequest => HistoryRequest.decode(value),
+    responseSerialize: (value: HistoryResponse): Buffer => Buffer.from(HistoryResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): HistoryResponse => HistoryResponse.decode(value),
+  },
   delete: {
     path: "/memseal.indexer.v1.IndexerService/Delete" as const,
     requestStream: false as const,
@@ -846,6 +1082,33 @@ export const IndexerServiceService = {
     requestDeserialize: (value: Buffer): DeleteRequest => DeleteRequest.decode(value),
     responseSerialize: (value: DeleteResponse): Buffer => Buffer.from(DeleteResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): DeleteResponse => DeleteResponse.decode(value),
+  },
+  deleteMany: {
+    path: "/memseal.indexer.v1.IndexerService/DeleteMany" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: DeleteManyRequest): Buffer => Buffer.from(DeleteManyRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): DeleteManyRequest => DeleteManyRequest.decode(value),
+    responseSerialize: (value: DeleteResponse): Buffer => Buffer.from(DeleteResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): DeleteResponse => DeleteResponse.decode(value),
+  },
+  listAudit: {
+    path: "/memseal.indexer.v1.IndexerService/ListAudit" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ListAuditRequest): Buffer => Buffer.from(ListAuditRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ListAuditRequest => ListAuditRequest.decode(value),
+    responseSerialize: (value: ListAuditResponse): Buffer => Buffer.from(ListAuditResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ListAuditResponse => ListAuditResponse.decode(value),
+  },
+  erase: {
+    path: "/memseal.indexer.v1.IndexerService/Erase" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: EraseRequest): Buffer => Buffer.from(EraseRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): EraseRequest => EraseRequest.decode(value),
+    responseSerialize: (value: ErasureReceipt): Buffer => Buffer.from(ErasureReceipt.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ErasureReceipt => ErasureReceipt.decode(value),
   },
   /** Who an API key belongs to. NOT_FOUND for an unknown, expired or revoked key or a wrong secret. */
   resolveKey: {
@@ -865,7 +1128,12 @@ export interface IndexerServiceServer extends UntypedServiceImplementation {
   search: handleUnaryCall<SearchRequest, SearchResponse>;
   get: handleUnaryCall<GetRequest, Memory>;
   list: handleUnaryCall<ListRequest, ListResponse>;
+  update: handleUnaryCall<UpdateRequest, Memory>;
+  history: handleUnaryCall<HistoryRequest, HistoryResponse>;
   delete: handleUnaryCall<DeleteRequest, DeleteResponse>;
+  deleteMany: handleUnaryCall<DeleteManyRequest, DeleteResponse>;
+  listAudit: handleUnaryCall<ListAuditRequest, ListAuditResponse>;
+  erase: handleUnaryCall<EraseRequest, ErasureReceipt>;
   /** Who an API key belongs to. NOT_FOUND for an unknown, expired or revoked key or a wrong secret. */
   resolveKey: handleUnaryCall<ResolveKeyRequest, ResolveKeyResponse>;
 }

@@ -54,7 +54,6 @@ export interface EmbedDocumentsResponse {
 
 export interface RerankRequest {
   query: string;
-  /** At most 1,000. */
   passages: string[];
 }
 

@@ -1,0 +1,59 @@
+import type * as wire from "./generated/memseal/v1/memory.js";
+import { LIMITS } from "./limits.js";
+import { parseRerank, parseSearch } from "./search-to-domain.js";
+import { faultOf } from "./testing.js";
+import { toTimestamp } from "./timestamp.js";
+
+const search = (parts: Partial<wire.SearchRequest>) => () => parseSearch({ query: "q", filters: undefined, explain: false, ...parts });
+const rerank = (parts: Partial<wire.RerankRequest>) => () => parseRerank({ query: "q", documents: ["a", "b"], ...parts });
+
+describe("parseSearch", () => {
+  it("asks for the ten best, reranked and unexplained, unless told otherwise", () => {
+    expect(search({})()).toEqual({ query: "q", topK: 10, rerank: true, explain: false });
+    expect(search({ topK: 3, rerank: false, explain: true, threshold: -1, decay: { halfLifeDays: 30 }, asOf: toTimestamp(new Date(7)) })()).toEqual({
+      query: "q", topK: 3, rerank: false, explain: true, threshold: -1, halfLifeDays: 30, asOf: new Date(7),
+    });
+  });
+
+  it.each<[string, Partial<wire.SearchRequest>]>([
+    ["query", { query: "" }],
+    ["query", { query: " \n\u3000" }],
+    ["query", { query: "a".repeat(LIMITS.queryCharacters + 1) }],
+    ["query", { query: "\ud800" }],
+    ["top_k", { topK: 0 }],
+    ["top_k", { topK: LIMITS.topK + 1 }],
+    ["top_k", { topK: 1.5 }],
+    ["vector", { vector: Buffer.alloc(4) }],
+    ["filters", { filters: { kind: undefined } }],
+    ["threshold", { threshold: NaN }],
+    ["threshold", { threshold: 1.01 }],
+    ["threshold", { threshold: -Infinity }],
+    ["decay.half_life_days", { decay: { halfLifeDays: 0 } }],
+    ["decay.half_life_days", { decay: { halfLifeDays: NaN } }],
+    ["decay.half_life_days", { decay: { halfLifeDays: LIMITS.halfLifeDays + 1 } }],
+    ["as_of", { asOf: { seconds: -(2n ** 60n), nanos: 0 } }],
+    ["user_id", { userId: "" }],
+  ])("refuses a fault in %s by its path", (field, parts) => {
+    expect(faultOf(search(parts))).toBe(field);
+  });
+});
+
+describe("parseRerank", () => {
+  it("returns every document unless told otherwise", () => {
+    expect(rerank({})()).toEqual({ query: "q", documents: ["a", "b"], topK: 2 });
+    expect(rerank({ topK: 1 })()).toMatchObject({ topK: 1 });
+    expect(rerank({ documents: Array<string>(LIMITS.rerankDocuments).fill("a") })()).toMatchObject({ topK: LIMITS.rerankDocuments });
+  });
+
+  it.each<[string, Partial<wire.RerankRequest>]>([
+    ["query", { query: " " }],
+    ["documents", { documents: [] }],
+    ["documents", { documents: Array<string>(LIMITS.rerankDocuments + 1).fill("a") }],
+    ["documents[1]", { documents: ["a", ""] }],
+    ["documents[0]", { documents: ["a".repeat(LIMITS.textCharacters + 1)] }],
+    ["top_k", { topK: 0 }],
+    ["top_k", { topK: LIMITS.rerankDocuments + 1 }],
+  ])("refuses a fault in %s by its path", (field, parts) => {
+    expect(faultOf(rerank(parts))).toBe(field);
+  });
+});
