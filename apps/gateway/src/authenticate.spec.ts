@@ -76,8 +76,12 @@ describe("what a caller may do", () => {
 
   it("is never to name another user, and naming itself changes nothing", () => {
     const caller = { tenant, scopes: [] };
-    expect(() => { requireOwnUser(caller, tenantSecret, undefined); }).not.toThrow();
-    expect(() => { requireOwnUser(caller, tenantSecret, "ada"); }).not.toThrow();
-    expect(() => { requireOwnUser(caller, tenantSecret, "bob"); }).toThrow(/^(?!.*bob).*not the user of this key/);
+    let foreign = 0;
+    const parts = { tenantSecret, onForeignUser: () => { foreign++; } };
+    expect(() => { requireOwnUser(caller, undefined, parts); }).not.toThrow();
+    expect(() => { requireOwnUser(caller, "ada", parts); }).not.toThrow();
+    expect(foreign).toBe(0);
+    expect(() => { requireOwnUser(caller, "bob", parts); }).toThrow(/^(?!.*bob).*not the user of this key/);
+    expect(foreign).toBe(1);
   });
 });

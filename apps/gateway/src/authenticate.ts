@@ -47,9 +47,16 @@ export function requireScope({ scopes }: Caller, scope: Scope): void {
   if (!scopes.includes(scope)) throw new PermissionDeniedError(`this key lacks the scope ${scope}`);
 }
 
+export interface OwnUserParts {
+  tenantSecret: SecretBytes;
+  /** Told of each request that named another user. */
+  onForeignUser: () => void;
+}
+
 /** A user named in a request changes nothing: it must be the credential's own. @throws PermissionDeniedError */
-export function requireOwnUser({ tenant }: Caller, tenantSecret: SecretBytes, userId: string | undefined): void {
+export function requireOwnUser({ tenant }: Caller, userId: string | undefined, { tenantSecret, onForeignUser }: OwnUserParts): void {
   if (userId !== undefined && userHash(tenantSecret, userId) !== tenant) {
+    onForeignUser();
     throw new PermissionDeniedError("user_id is not the user of this key; leave it out");
   }
 }

@@ -1,7 +1,7 @@
 import { AssertionSigner } from "@memseal/auth";
 import { assertDistinct, loadSecret } from "@memseal/keys";
 import { Breaker } from "@memseal/resilience";
-import { Metrics, type Logger } from "@memseal/telemetry";
+import { crossTenantCounters, Metrics, type Logger } from "@memseal/telemetry";
 import { Module, type DynamicModule, type OnApplicationShutdown } from "@nestjs/common";
 import { Admission } from "./admission.js";
 import { Authenticator } from "./authenticate.js";
@@ -38,6 +38,7 @@ export class GatewayModule {
       embedderAddress: config.MEMSEAL_EMBEDDER_ADDRESS ?? config.MEMSEAL_RERANKER_ADDRESS,
     });
     const metrics = new Metrics(config.MEMSEAL_TRACK);
+    const crossTenant = crossTenantCounters(metrics);
     const gatewayMetrics = new GatewayMetrics(metrics, log);
     const memories = new Memories({
       indexer,
@@ -48,6 +49,7 @@ export class GatewayModule {
       ranking: { depth: config.MEMSEAL_RERANK_DEPTH, weight: config.MEMSEAL_RERANK_WEIGHT },
       onDenseSkipped: (reason) => { gatewayMetrics.denseSkipped(reason); },
       onRerankSkipped: (reason) => { gatewayMetrics.rerankSkipped(reason); },
+      onForeignUser: () => { crossTenant.refused("user_id"); },
       tenantSecret: loadSecret(config.MEMSEAL_TENANT_SECRET_FILE),
     });
     return {

@@ -1,5 +1,5 @@
 import { UnavailableError } from "@memseal/errors";
-import { Metrics } from "@memseal/telemetry";
+import { Metrics, METRICS_CONTENT_TYPE } from "@memseal/telemetry";
 import { Controller, Get, Header } from "@nestjs/common";
 import { IndexerClient } from "./indexer-client.js";
 
@@ -24,7 +24,7 @@ export class HealthHttp {
   }
 
   @Get("metrics")
-  @Header("content-type", "text/plain; version=0.0.4; charset=utf-8")
+  @Header("content-type", METRICS_CONTENT_TYPE)
   render(): Promise<string> {
     return this.metrics.render();
   }

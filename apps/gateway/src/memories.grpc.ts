@@ -15,12 +15,13 @@ import {
 } from "@memseal/contracts";
 import { InvalidArgumentError, toAppError } from "@memseal/errors";
 import { TIMEOUT_KEY } from "@memseal/resilience";
+import type { Code } from "@memseal/telemetry";
 import { callDeadlineMs, callSignal, REQUEST_ID_KEY, requestIdFrom } from "@memseal/transport";
 import { Controller } from "@nestjs/common";
 import { GrpcMethod } from "@nestjs/microservices";
 import { Admission } from "./admission.js";
 import type { TenantCall } from "./call.js";
-import { GatewayMetrics, type Code, type Method } from "./gateway-metrics.js";
+import { GatewayMetrics, type Method } from "./gateway-metrics.js";
 import { Memories } from "./memories.js";
 import { refuseUnservedHeaders } from "./not-served-yet.js";
 

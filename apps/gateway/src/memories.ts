@@ -14,17 +14,15 @@ import {
   type SearchAnswer,
   type SearchRequest,
 } from "@memseal/contracts";
-import type { SecretBytes } from "@memseal/crypto";
 import { addMemories, type AddParts } from "./add-memories.js";
 import { answerQuery, type QueryParts } from "./answer-query.js";
-import { requireOwnUser } from "./authenticate.js";
+import { requireOwnUser, type OwnUserParts } from "./authenticate.js";
 import type { TenantCall } from "./call.js";
 import type { IndexerClient } from "./indexer-client.js";
 import { refuseUnservedAdd, refuseUnservedList, refuseUnservedSearch } from "./not-served-yet.js";
 
-export interface MemoriesParts extends AddParts, QueryParts {
+export interface MemoriesParts extends AddParts, QueryParts, OwnUserParts {
   indexer: IndexerClient;
-  tenantSecret: SecretBytes;
 }
 
 /** The public calls, once for both transports: parse, check whose it is, act. */
@@ -35,14 +33,14 @@ export class Memories {
   async add(call: TenantCall, request: AddRequest): Promise<AddResponse> {
     const add = parseAdd(request);
     refuseUnservedAdd(request);
-    requireOwnUser(call.caller, this.parts.tenantSecret, add.userId);
+    requireOwnUser(call.caller, add.userId, this.parts);
     return addMemories(this.parts, call, add);
   }
 
   async search(call: TenantCall, request: SearchRequest): Promise<SearchAnswer> {
     const query = parseSearch(request);
     refuseUnservedSearch(request);
-    requireOwnUser(call.caller, this.parts.tenantSecret, query.userId);
+    requireOwnUser(call.caller, query.userId, this.parts);
     return answerQuery(this.parts, call, query);
   }
 
@@ -53,7 +51,7 @@ export class Memories {
   async list(call: TenantCall, request: ListRequest): Promise<ListResponse> {
     const { limit, cursor, userId } = parseList(request);
     refuseUnservedList(request);
-    requireOwnUser(call.caller, this.parts.tenantSecret, userId);
+    requireOwnUser(call.caller, userId, this.parts);
     return this.parts.indexer.list(call, { limit, cursor });
   }
 

@@ -1,11 +1,14 @@
+import { listenAddress, track } from "@memseal/config";
 import { z } from "zod";
 
 const files = z.string().transform((list) => list.split(",")).pipe(z.array(z.string().min(1)).min(1).max(2));
 
 /** The variables of the indexer. */
 export const indexerConfig = z.object({
-  /** Where it listens: `host:port` or `unix:/path`. */
-  MEMSEAL_INDEXER_ADDRESS: z.string().default("127.0.0.1:7482"),
+  MEMSEAL_INDEXER_ADDRESS: listenAddress.default("127.0.0.1:7482"),
+  /** Where it serves `/metrics`; nowhere unless set. */
+  MEMSEAL_METRICS_ADDRESS: listenAddress.optional(),
+  MEMSEAL_TRACK: track,
   /** The app role's connection. */
   DATABASE_URL: z.string(),
   /** The auth role's connection, for API keys alone. */

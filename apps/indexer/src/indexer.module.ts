@@ -1,7 +1,7 @@
 import { AssertionVerifier } from "@memseal/auth";
 import { FileProvider, loadSecret, TenantKeys } from "@memseal/keys";
 import { ApiKeyLookup, assertSafeRole, assertSchema, createPool, MemoryStore, TenantDatabase, TenantKeyStore } from "@memseal/storage";
-import type { Logger } from "@memseal/telemetry";
+import { crossTenantCounters, type Logger, type Metrics } from "@memseal/telemetry";
 import { GrpcErrorFilter, TenantGuard } from "@memseal/transport";
 import { Module, type DynamicModule, type OnApplicationShutdown } from "@nestjs/common";
 import { APP_FILTER, APP_GUARD } from "@nestjs/core";
@@ -30,7 +30,7 @@ class Connections implements OnApplicationShutdown {
 @Module({})
 export class IndexerModule {
   /** @throws StartupError when the roles, the schema or a key file is not as it must be */
-  static async create(config: IndexerConfig, log: Logger): Promise<DynamicModule> {
+  static async create(config: IndexerConfig, log: Logger, metrics: Metrics): Promise<DynamicModule> {
     const root = new FileProvider(loadSecret(config.MEMSEAL_ROOT_KEY_FILE));
     await root.health();
     const verifier = AssertionVerifier.load(config.MEMSEAL_ASSERTION_PUBLIC_KEY_FILES);
@@ -40,7 +40,11 @@ export class IndexerModule {
     await assertSafeRole(appPool);
     await assertSafeRole(authPool);
 
-    const database = new TenantDatabase(appPool);
+    const crossTenant = crossTenantCounters(metrics);
+    const database = new TenantDatabase(appPool, {
+      onForeignRow: () => { crossTenant.reached(); },
+      onRefused: () => { crossTenant.refused("row_security"); },
+    });
     const writes = new TenantWrites(database);
     const store = new MemoryStore();
     const keys = new TenantKeys(new TenantKeyStore(database), root);
@@ -55,7 +59,7 @@ export class IndexerModule {
         { provide: DeleteMemory, useValue: new DeleteMemory(writes, store) },
         { provide: ApiKeyLookup, useValue: new ApiKeyLookup(authPool) },
         { provide: Connections, useValue: new Connections([appPool, authPool]) },
-        { provide: APP_GUARD, useValue: new TenantGuard(verifier) },
+        { provide: APP_GUARD, useValue: new TenantGuard(verifier, () => { crossTenant.refused("assertion"); }) },
         { provide: APP_FILTER, useValue: new GrpcErrorFilter(log) },
       ],
     };

@@ -2,7 +2,7 @@ import "reflect-metadata";
 import { parseConfig } from "@memseal/config";
 import { INDEXER_PACKAGE, IndexerServiceService } from "@memseal/contracts/indexer";
 import { freeBuffersInline } from "@memseal/crypto";
-import { Logger } from "@memseal/telemetry";
+import { Logger, Metrics } from "@memseal/telemetry";
 import { runService, startGrpcService } from "@memseal/transport";
 import { indexerConfig } from "./config.js";
 import { IndexerModule } from "./indexer.module.js";
@@ -12,7 +12,11 @@ freeBuffersInline();
 
 await runService(log, async () => {
   const config = parseConfig(indexerConfig, process.env);
-  return startGrpcService(await IndexerModule.create(config, log), {
+  const metrics = new Metrics(config.MEMSEAL_TRACK);
+  return startGrpcService(await IndexerModule.create(config, log, metrics), {
+    log,
+    metrics,
+    metricsAddress: config.MEMSEAL_METRICS_ADDRESS,
     address: config.MEMSEAL_INDEXER_ADDRESS,
     packages: { [INDEXER_PACKAGE]: { IndexerService: IndexerServiceService } },
   });

@@ -1,3 +1,4 @@
+import { listenAddress, track } from "@memseal/config";
 import { StartupError } from "@memseal/errors";
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
@@ -5,8 +6,10 @@ import { z } from "zod";
 
 /** The variables of the reranker. */
 export const rerankerConfig = z.object({
-  /** Where it listens: `host:port` or `unix:/path`. */
-  MEMSEAL_RERANKER_ADDRESS: z.string().default("127.0.0.1:7483"),
+  MEMSEAL_RERANKER_ADDRESS: listenAddress.default("127.0.0.1:7483"),
+  /** Where it serves `/metrics`; nowhere unless set. */
+  MEMSEAL_METRICS_ADDRESS: listenAddress.optional(),
+  MEMSEAL_TRACK: track,
   MEMSEAL_DEVICE: z.enum(["auto", "cuda", "cpu"]).default("auto"),
   /** The models that ship, unless set. */
   MEMSEAL_MODELS_DIR: z.string().startsWith("/", "must be an absolute path").optional(),

@@ -1,7 +1,7 @@
 import "reflect-metadata";
 import { parseConfig } from "@memseal/config";
 import { EmbedderService, RERANKER_PACKAGE, RerankerService } from "@memseal/contracts/reranker";
-import { Logger } from "@memseal/telemetry";
+import { Logger, Metrics } from "@memseal/telemetry";
 import { runService, startGrpcService } from "@memseal/transport";
 import { parseServices, rerankerConfig } from "./config.js";
 import { RerankerModule } from "./reranker.module.js";
@@ -16,6 +16,9 @@ await runService(log, async () => {
     process.exit(1);
   };
   return startGrpcService(await RerankerModule.create({ config, services, log, onLost }), {
+    log,
+    metrics: new Metrics(config.MEMSEAL_TRACK),
+    metricsAddress: config.MEMSEAL_METRICS_ADDRESS,
     address: config.MEMSEAL_RERANKER_ADDRESS,
     packages: {
       [RERANKER_PACKAGE]: {

@@ -39,11 +39,16 @@ await runService(log, async () => {
     const secrets = ensureLocalSecrets(secretsDir, { hasData: hasData(home) });
     ensurePrivateDir(secretsDir);
     const { privateKeyFile, publicKeyFile } = writeAssertionKeys(run.path);
-    const rerankerSocket = join(run.path, "reranker.sock");
-    const indexerSocket = join(run.path, "indexer.sock");
+    const socketOf = (name: string) => join(run.path, `${name}.sock`);
+    const [rerankerSocket, rerankerMetrics] = [socketOf("reranker"), socketOf("reranker-metrics")];
+    const [indexerSocket, indexerMetrics] = [socketOf("indexer"), socketOf("indexer-metrics")];
 
     // The reranker loads its models while the database starts.
-    const reranker = startChild({ name: "reranker", socket: rerankerSocket, env: { MEMSEAL_RERANKER_ADDRESS: `unix:${rerankerSocket}` } });
+    const reranker = startChild({
+      name: "reranker",
+      sockets: [rerankerSocket, rerankerMetrics],
+      env: { MEMSEAL_RERANKER_ADDRESS: `unix:${rerankerSocket}`, MEMSEAL_METRICS_ADDRESS: `unix:${rerankerMetrics}` },
+    });
     // Awaited below, where its failure is handled; without this it would be unhandled until then.
     reranker.catch(() => undefined);
     const database = await openDatabase(config, log);
@@ -51,8 +56,9 @@ await runService(log, async () => {
     await reranker;
     await startChild({
       name: "indexer",
-      socket: indexerSocket,
+      sockets: [indexerSocket, indexerMetrics],
       env: {
+        MEMSEAL_METRICS_ADDRESS: `unix:${indexerMetrics}`,
         MEMSEAL_INDEXER_ADDRESS: `unix:${indexerSocket}`,
         DATABASE_URL: database.urls.app,
         DATABASE_AUTH_URL: database.urls.auth,

@@ -17,8 +17,8 @@ export interface ServiceSpec {
   /** The built main.js. */
   script: string;
   env: Readonly<Record<string, string>>;
-  /** A Unix socket it listens on: removed before each start, since a killed process leaves its own behind. */
-  socket?: string;
+  /** Unix sockets it listens on: removed before each start, since a killed process leaves its own behind. */
+  sockets?: readonly string[];
 }
 
 /** One service as a child process, started again whenever it ends by itself once it was ready. */
@@ -54,8 +54,8 @@ export class ServiceProcess {
   }
 
   #run(): Promise<void> {
-    const { name, script, env, socket } = this.spec;
-    if (socket !== undefined) rmSync(socket, { force: true });
+    const { name, script, env, sockets = [] } = this.spec;
+    for (const socket of sockets) rmSync(socket, { force: true });
     const child = spawn(process.execPath, [script], {
       env: { ...inherited(process.env), ...env },
       // The channel tells it when this process is gone. A group of its own: Ctrl-C reaches this process alone,

@@ -1,1 +1,1 @@
-export { parseConfig, port, track } from "./parse-config.js";
+export { listenAddress, parseConfig, port, track } from "./parse-config.js";

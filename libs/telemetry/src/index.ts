@@ -1,2 +1,4 @@
-export { Logger, type LogFields, type LogSink } from "./logger.js";
-export { Metrics, type MetricSpec } from "./metrics.js";
+export { crossTenantCounters, type CrossTenantCounters } from "./cross-tenant.js";
+export { Logger, type LogSink } from "./logger.js";
+export { METRICS_CONTENT_TYPE, startMetricsServer, type MetricsServer } from "./metrics-server.js";
+export { CODES, Metrics, type Code } from "./metrics.js";

@@ -1,51 +1,42 @@
 import { AppError } from "@memseal/errors";
-
-/** Everything a log line may hold. No field takes text, metadata, vectors, user ids or keys: there is none for them. */
-export interface LogFields {
-  requestId?: string;
-  method?: string;
-  code?: string;
-  status?: number;
-  durationMs?: number;
-  count?: number;
-  /** Host and port, or socket path, that a process listens on. */
-  address?: string;
-  model?: string;
-  provider?: string;
-  reason?: string;
-  exitCode?: number;
-  child?: string;
-  schema?: number;
-  error?: unknown;
-}
+import { checkedFields, LOG_EVENTS, REDACTED, type FieldsOf, type LogEvent } from "./log-events.js";
 
 export type LogLevel = "info" | "warn" | "error";
 
 /** Where lines go: one JSON object each. */
 export type LogSink = (line: string) => void;
 
-/** A JSON logger that redacts by construction: it prints the fields it knows, and of an error no message it did not write. */
+/**
+ * A JSON logger that redacts by construction: it takes the events of one table with their fields, prints a field only in
+ * the form that field has, and of an error no message that is not our own.
+ */
 export class Logger {
   constructor(
     private readonly service: string,
     private readonly sink: LogSink = (line) => process.stderr.write(`${line}\n`),
   ) {}
 
-  info(event: string, fields: LogFields = {}): void {
+  info<Event extends LogEvent>(event: Event, fields: FieldsOf<Event>): void {
     this.#write("info", event, fields);
   }
 
-  warn(event: string, fields: LogFields = {}): void {
+  warn<Event extends LogEvent>(event: Event, fields: FieldsOf<Event>): void {
     this.#write("warn", event, fields);
   }
 
-  error(event: string, fields: LogFields = {}): void {
+  error<Event extends LogEvent>(event: Event, fields: FieldsOf<Event>): void {
     this.#write("error", event, fields);
   }
 
-  #write(level: LogLevel, event: string, { error, ...fields }: LogFields): void {
-    const line = { time: new Date().toISOString(), level, service: this.service, event, ...fields };
-    this.sink(JSON.stringify(error === undefined ? line : { ...line, error: describeError(error) }));
+  #write(level: LogLevel, event: LogEvent, fields: Readonly<Record<string, unknown>>): void {
+    const isKnown = Object.hasOwn(LOG_EVENTS, event);
+    const line = { time: new Date().toISOString(), level, service: this.service, event: isKnown ? event : REDACTED };
+    const { error } = fields;
+    this.sink(JSON.stringify({
+      ...line,
+      ...(isKnown ? checkedFields(event, fields) : {}),
+      ...(error === undefined ? {} : { error: describeError(error) }),
+    }));
   }
 }
 

@@ -1,55 +1,86 @@
-import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom-client";
+import type { ErrorCode } from "@memseal/errors";
+import { collectDefaultMetrics, Counter, Histogram, Registry } from "prom-client";
 
 /** Upper edges in seconds, with one at each limit a guardrail watches. */
 const LATENCY_EDGES_S = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.25, 0.4, 0.75, 1, 1.5, 2.5, 5, 10, 30];
 
-export interface MetricSpec<Label extends string> {
-  name: string;
+/** How a call can end. */
+export const CODES = [
+  "ok", "invalid_argument", "unauthenticated", "permission_denied", "not_found", "already_exists", "aborted", "failed_precondition",
+  "resource_exhausted", "unimplemented", "unavailable", "deadline_exceeded", "cancelled", "data_loss", "internal",
+] as const satisfies readonly (ErrorCode | "ok")[];
+export type Code = (typeof CODES)[number];
+
+/**
+ * Every metric of the product: unit in the name, and each label with all its values, so that every series is there from
+ * the start, at 0. A label whose values are a process's own (its methods, its reasons) is null here. Never a value that comes from a user.
+ */
+export const METRICS = {
+  memseal_requests_total: { type: "counter", help: "Requests of callers answered.", labels: { transport: ["http", "grpc"], method: null, code: CODES } },
+  memseal_request_duration_seconds: { type: "latency", help: "Arrival of a caller's request to its answer.", labels: { transport: ["http", "grpc"], method: null } },
+  memseal_calls_total: { type: "counter", help: "Calls between services answered.", labels: { method: null, code: CODES } },
+  memseal_call_duration_seconds: { type: "latency", help: "Arrival of a call between services to its answer.", labels: { method: null } },
+  memseal_rerank_skipped_total: { type: "counter", help: "Searches answered in fused order.", labels: { reason: null } },
+  memseal_dense_skipped_total: { type: "counter", help: "Searches answered by words alone.", labels: { reason: null } },
+  memseal_cross_tenant_reached_total: { type: "counter", help: "A row of another tenant came back from the database: a wall has failed.", labels: { where: ["row_security"] } },
+  memseal_cross_tenant_refused_total: {
+    type: "counter",
+    help: "A wall between tenants held: the database refused a statement, the indexer an assertion, the gateway another user's id.",
+    labels: { where: ["row_security", "assertion", "user_id"] },
+  },
+} as const satisfies Record<string, MetricSpec>;
+
+interface MetricSpec {
+  type: "counter" | "latency";
   help: string;
-  /** Each label with all its values, so that every series exists from the start, at 0. Never derived from a user. */
-  labels?: Readonly<Record<Label, readonly string[]>>;
+  labels: Readonly<Record<string, readonly string[] | null>>;
 }
+
+type Metric = keyof typeof METRICS;
+type OfType<Type> = { [M in Metric]: (typeof METRICS)[M]["type"] extends Type ? M : never }[Metric];
+type LabelsOf<M extends Metric> = keyof (typeof METRICS)[M]["labels"] & string;
+/** The labels whose values the process gives. */
+type GivenOf<M extends Metric> = { [L in LabelsOf<M>]: (typeof METRICS)[M]["labels"][L & keyof (typeof METRICS)[M]["labels"]] extends null ? L : never }[LabelsOf<M>];
+type Given<M extends Metric> = Readonly<Record<GivenOf<M>, readonly string[]>>;
 
 /** The metrics of one process. Every series carries `track`. */
 export class Metrics {
-  readonly registry = new Registry();
+  readonly #registry = new Registry();
 
+  /** track: `stable` or `canary`, so that a release can be judged apart from the one beside it. */
   constructor(track: string) {
-    this.registry.setDefaultLabels({ track });
-    collectDefaultMetrics({ register: this.registry });
+    this.#registry.setDefaultLabels({ track });
+    collectDefaultMetrics({ register: this.#registry });
   }
 
-  counter<Label extends string>(spec: MetricSpec<Label>): Counter<Label> {
-    const counter = new Counter({ ...this.#options(spec), registers: [this.registry] });
-    for (const labels of combinations(spec.labels)) counter.inc(labels, 0);
+  counter<M extends OfType<"counter">>(name: M, given: Given<M>): Counter<LabelsOf<M>> {
+    const { help, labels } = specOf(name, given);
+    const counter = new Counter({ name, help, labelNames: Object.keys(labels) as LabelsOf<M>[], registers: [this.#registry] });
+    for (const values of combinations<LabelsOf<M>>(labels)) counter.inc(values, 0);
     return counter;
   }
 
-  gauge<Label extends string>(spec: MetricSpec<Label>): Gauge<Label> {
-    return new Gauge({ ...this.#options(spec), registers: [this.registry] });
-  }
-
   /** A latency histogram in seconds. */
-  latency<Label extends string>(spec: MetricSpec<Label>): Histogram<Label> {
-    const histogram = new Histogram({ ...this.#options(spec), buckets: LATENCY_EDGES_S, registers: [this.registry] });
-    for (const labels of combinations(spec.labels)) histogram.zero(labels);
+  latency<M extends OfType<"latency">>(name: M, given: Given<M>): Histogram<LabelsOf<M>> {
+    const { help, labels } = specOf(name, given);
+    const histogram = new Histogram({ name, help, labelNames: Object.keys(labels) as LabelsOf<M>[], buckets: LATENCY_EDGES_S, registers: [this.#registry] });
+    for (const values of combinations<LabelsOf<M>>(labels)) histogram.zero(values);
     return histogram;
   }
 
   /** Prometheus text format. */
   render(): Promise<string> {
-    return this.registry.metrics();
-  }
-
-  #options<Label extends string>({ name, help, labels }: MetricSpec<Label>) {
-    return { name, help, labelNames: Object.keys(labels ?? {}) as Label[] };
+    return this.#registry.metrics();
   }
 }
 
-function combinations<Label extends string>(labels: MetricSpec<Label>["labels"]): Record<Label, string>[] {
+function specOf(name: Metric, given: Readonly<Record<string, readonly string[]>>): { help: string; labels: Record<string, readonly string[]> } {
+  const { help, labels } = METRICS[name];
+  return { help, labels: Object.fromEntries(Object.entries(labels).map(([label, values]: [string, readonly string[] | null]) => [label, values ?? given[label] ?? []])) };
+}
+
+function combinations<Label extends string>(labels: Readonly<Record<string, readonly string[]>>): Record<Label, string>[] {
   let rows = [{} as Record<Label, string>];
-  for (const [label, values] of Object.entries(labels ?? {}) as [Label, readonly string[]][]) {
-    rows = rows.flatMap((row) => values.map((value) => ({ ...row, [label]: value })));
-  }
+  for (const [label, values] of Object.entries(labels)) rows = rows.flatMap((row) => values.map((value) => ({ ...row, [label]: value })));
   return rows;
 }

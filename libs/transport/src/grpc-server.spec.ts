@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Client, credentials, type ServiceDefinition } from "@grpc/grpc-js";
+import { Logger, Metrics } from "@memseal/telemetry";
 import { Module } from "@nestjs/common";
 import { service as healthService } from "grpc-health-check";
 import { startGrpcService } from "./grpc-server.js";
@@ -30,7 +31,7 @@ describe("a gRPC service", () => {
 
   it("stops while somebody watches its health, and tells them that it no longer serves", async () => {
     const address = `unix:${join(dir, "test.sock")}`;
-    const service = await startGrpcService({ module: EmptyModule }, { address, packages: { "memseal.test.v1": { TestService } } });
+    const service = await startGrpcService({ module: EmptyModule }, { address, packages: { "memseal.test.v1": { TestService } }, log: new Logger("test", () => undefined), metrics: new Metrics("stable"), metricsAddress: undefined });
     const client = new Client(address, credentials.createInsecure(), { "grpc.default_authority": "localhost" });
     const statuses: unknown[] = [];
     const stream = client.makeServerStreamRequest(watch.path, watch.requestSerialize, watch.responseDeserialize, { service: "memseal.test.v1.TestService" });

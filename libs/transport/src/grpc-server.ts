@@ -1,8 +1,10 @@
-import type { ServerWritableStream, ServiceDefinition, Server, UntypedServiceImplementation } from "@grpc/grpc-js";
+import type { ServerInterceptor, ServerWritableStream, ServiceDefinition, Server, UntypedServiceImplementation } from "@grpc/grpc-js";
+import { startMetricsServer, type Logger, type Metrics } from "@memseal/telemetry";
 import type { DynamicModule } from "@nestjs/common";
 import { NestFactory } from "@nestjs/core";
 import { Transport, type GrpcOptions, type MicroserviceOptions } from "@nestjs/microservices";
 import { HealthImplementation } from "grpc-health-check";
+import { observeCalls } from "./call-log.js";
 import { MAX_INNER_MESSAGE_BYTES, MAX_MESSAGE_BYTES } from "./limits.js";
 import type { RunningService } from "./run-service.js";
 
@@ -14,10 +16,11 @@ export interface GrpcServerSpec {
   health: Health;
   /** The largest request it accepts; 8 MiB, the limit for callers, unless set. */
   maxReceiveBytes?: number;
+  interceptors?: readonly ServerInterceptor[];
 }
 
 /** Options of a Nest gRPC server that serves generated definitions: no .proto file ships. */
-export function grpcServer({ address, packages, health, maxReceiveBytes = MAX_MESSAGE_BYTES }: GrpcServerSpec): Required<Pick<GrpcOptions, "transport" | "options">> {
+export function grpcServer({ address, packages, health, maxReceiveBytes = MAX_MESSAGE_BYTES, interceptors = [] }: GrpcServerSpec): Required<Pick<GrpcOptions, "transport" | "options">> {
   const definitions = Object.entries(packages).flatMap(([name, services]) =>
     Object.entries(services).map(([service, definition]) => [`${name}.${service}`, definition]),
   );
@@ -29,6 +32,8 @@ export function grpcServer({ address, packages, health, maxReceiveBytes = MAX_ME
       packageDefinition: Object.fromEntries(definitions) as object,
       maxReceiveMessageLength: maxReceiveBytes,
       gracefulShutdown: true,
+      // Nest passes them on to grpc-js, whose server takes more than its type of channel options says.
+      channelOptions: { interceptors },
       onLoadPackageDefinition: (_definition: unknown, server: Server) => {
         health.addToServer(server);
       },
@@ -36,20 +41,31 @@ export function grpcServer({ address, packages, health, maxReceiveBytes = MAX_ME
   };
 }
 
+export interface GrpcServiceSpec extends Pick<GrpcServerSpec, "address" | "packages"> {
+  log: Logger;
+  metrics: Metrics;
+  /** Where `/metrics` is served; nowhere unless set. */
+  metricsAddress: string | undefined;
+}
+
 /** Serves a Nest module over gRPC alone, to our own services, with health SERVING from the moment it listens. */
-export async function startGrpcService(module: DynamicModule, { address, packages }: Pick<GrpcServerSpec, "address" | "packages">): Promise<RunningService> {
+export async function startGrpcService(module: DynamicModule, { address, packages, log, metrics, metricsAddress }: GrpcServiceSpec): Promise<RunningService> {
   const names = Object.entries(packages).flatMap(([name, services]) => Object.keys(services).map((service) => `${name}.${service}`));
   const health = healthOf(names);
+  const methods = Object.entries(packages).flatMap(([, services]) => Object.values(services).flatMap((service) => Object.values(service).map(({ path }) => path.slice(1))));
+  const interceptors = [observeCalls({ log, metrics, methods })];
   // Nest's own logger prints what it is given; ours alone writes.
-  const options: Readonly<GrpcOptions & { logger: false; abortOnError: false }> = { ...grpcServer({ address, packages, health, maxReceiveBytes: MAX_INNER_MESSAGE_BYTES }), logger: false, abortOnError: false };
+  const options: Readonly<GrpcOptions & { logger: false; abortOnError: false }> = { ...grpcServer({ address, packages, health, maxReceiveBytes: MAX_INNER_MESSAGE_BYTES, interceptors }), logger: false, abortOnError: false };
   const app = await NestFactory.createMicroservice<MicroserviceOptions>(module, options);
+  const metricsServer = metricsAddress === undefined ? undefined : await startMetricsServer(metricsAddress, metrics);
   await app.listen();
   for (const name of ["", ...names]) health.setStatus(name, "SERVING");
   return {
     address,
-    close: () => {
+    async close() {
       health.end();
-      return app.close();
+      await app.close();
+      await metricsServer?.close();
     },
   };
 }

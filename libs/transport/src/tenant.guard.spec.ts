@@ -19,7 +19,8 @@ const keys = generateAssertionKeys();
 writeFileSync(join(dir, "key"), keys.privateKey);
 writeFileSync(join(dir, "pub"), keys.publicKey);
 const signer = AssertionSigner.load(join(dir, "key"));
-const guard = new TenantGuard(AssertionVerifier.load([join(dir, "pub")]));
+let refused = 0;
+const guard = new TenantGuard(AssertionVerifier.load([join(dir, "pub")]), () => { refused++; });
 const tenant = parseUserHash("ab".repeat(32));
 afterAll(() => { rmSync(dir, { recursive: true }); });
 
@@ -45,6 +46,8 @@ describe("TenantGuard", () => {
     await expect(call("read", new Metadata())).rejects.toMatchObject({ code: "unauthenticated" });
     await expect(call("write", await assertion("read"))).rejects.toMatchObject({ code: "unauthenticated" });
     await expect(call("read", await assertion("read", ["write"]))).rejects.toMatchObject({ code: "permission_denied" });
+    // What was shown and did not hold; a call that shows nothing tries nothing.
+    expect(refused).toBe(2);
   });
 
   it("refuses a handler that declares nothing", async () => {

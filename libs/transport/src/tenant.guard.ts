@@ -14,17 +14,31 @@ const claimsOf = new WeakMap<Metadata, TenantClaims>();
 /** Verifies the tenant assertion of every call whose handler does not declare that it has no tenant. */
 @Injectable()
 export class TenantGuard implements CanActivate {
-  constructor(private readonly verifier: AssertionVerifier) {}
+  /** onRefused: told of each assertion that was shown and does not hold. */
+  constructor(
+    private readonly verifier: AssertionVerifier,
+    private readonly onRefused: () => void,
+  ) {}
 
   async canActivate(context: ExecutionContext): Promise<boolean> {
     const access = Reflect.getMetadata(ACCESS, context.getHandler()) as Access | undefined;
     if (access === undefined) throw new PermissionDeniedError("this call declares no access");
     if (access === "no tenant") return true;
     const metadata = context.switchToRpc().getContext<Metadata>();
-    const claims = await this.verifier.verify(metadata.get(ASSERTION_KEY)[0]?.toString(), access);
-    if (!claims.scopes.includes(access)) throw new PermissionDeniedError(`the credential lacks the scope ${access}`);
-    claimsOf.set(metadata, claims);
+    const assertion = metadata.get(ASSERTION_KEY)[0]?.toString();
+    claimsOf.set(metadata, await this.#verify(assertion, access));
     return true;
+  }
+
+  async #verify(assertion: string | undefined, access: MethodClass): Promise<TenantClaims> {
+    try {
+      const claims = await this.verifier.verify(assertion, access);
+      if (!claims.scopes.includes(access)) throw new PermissionDeniedError(`the credential lacks the scope ${access}`);
+      return claims;
+    } catch (error) {
+      if (assertion !== undefined) this.onRefused();
+      throw error;
+    }
   }
 }
 
