@@ -6,7 +6,7 @@ import { formatApiKey, generateApiKey, generateAssertionKeys, hashApiKeySecret }
 import { userHash } from "@memseal/crypto";
 import { loadSecret } from "@memseal/keys";
 import { createApiKey } from "@memseal/storage";
-import { startTestDatabase, type TestDatabase } from "@memseal/storage/testing";
+import { startTestDatabase, type EmbeddedTestDatabase } from "@memseal/storage/testing";
 import { freePort, startProcess, type ServiceProcess } from "@memseal/transport/testing";
 import { Gateway } from "./gateway.js";
 
@@ -18,9 +18,9 @@ export class Stack {
   #reranker: ServiceProcess | undefined;
 
   private constructor(
-    readonly database: TestDatabase,
+    readonly database: EmbeddedTestDatabase,
     private readonly files: Readonly<Record<"tenantSecret" | "pepper" | "rootKey" | "privateKey" | "publicKey", string>>,
-    private readonly addresses: Readonly<Record<"indexer" | "reranker", string>>,
+    private readonly addresses: Readonly<Record<"indexer" | "reranker" | "indexerMetrics" | "rerankerMetrics", string>>,
   ) {}
 
   static async start(): Promise<Stack> {
@@ -38,7 +38,12 @@ export class Stack {
       privateKey: file("assertion.pem", assertion.privateKey),
       publicKey: file("assertion.pub", assertion.publicKey),
     };
-    const stack = new Stack(database, files, { indexer: `127.0.0.1:${await freePort()}`, reranker: `127.0.0.1:${await freePort()}` });
+    const stack = new Stack(database, files, {
+      indexer: `127.0.0.1:${await freePort()}`,
+      reranker: `127.0.0.1:${await freePort()}`,
+      indexerMetrics: `127.0.0.1:${await freePort()}`,
+      rerankerMetrics: `127.0.0.1:${await freePort()}`,
+    });
     await Promise.all([stack.#startIndexer(), stack.startReranker()]);
     return stack;
   }
@@ -46,6 +51,13 @@ export class Stack {
   /** Every line that any process of this installation wrote. */
   get output(): string {
     return this.#started.flatMap(({ lines }) => lines).join("\n");
+  }
+
+  /** What every process of it shows to a scraper. */
+  async metrics(gateway: Gateway): Promise<string> {
+    const { indexerMetrics, rerankerMetrics } = this.addresses;
+    const answers = await Promise.all([gateway.fetch("/metrics"), fetch(`http://${indexerMetrics}/metrics`), fetch(`http://${rerankerMetrics}/metrics`)]);
+    return (await Promise.all(answers.map((answer) => answer.text()))).join("\n");
   }
 
   /** A key for a user, as `memseal keys create` makes it. */
@@ -80,7 +92,11 @@ export class Stack {
 
   /** Starts the reranker where it was before. `serve`: embed, rerank or both. */
   async startReranker(serve = "embed,rerank"): Promise<void> {
-    this.#reranker = await this.#run("reranker", { MEMSEAL_RERANKER_ADDRESS: this.addresses.reranker, MEMSEAL_DEVICE: "cpu" }, ["--serve", serve]);
+    this.#reranker = await this.#run("reranker", {
+      MEMSEAL_RERANKER_ADDRESS: this.addresses.reranker,
+      MEMSEAL_METRICS_ADDRESS: this.addresses.rerankerMetrics,
+      MEMSEAL_DEVICE: "cpu",
+    }, ["--serve", serve]);
   }
 
   async killReranker(): Promise<void> {
@@ -107,6 +123,7 @@ export class Stack {
   async #startIndexer(): Promise<void> {
     await this.#run("indexer", {
       MEMSEAL_INDEXER_ADDRESS: this.addresses.indexer,
+      MEMSEAL_METRICS_ADDRESS: this.addresses.indexerMetrics,
       DATABASE_URL: this.database.urls.app,
       DATABASE_AUTH_URL: this.database.urls.auth,
       MEMSEAL_ROOT_KEY_FILE: this.files.rootKey,
