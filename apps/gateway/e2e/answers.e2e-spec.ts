@@ -261,6 +261,7 @@ const CASES: Case[] = [
   { title: "a write with a key that may only read", ask: () => ({ ...add({})(), key: adaReads }), code: "permission_denied" },
   { title: "a delete with a key that may only read", ask: () => ({ method: "delete", key: adaReads, json: { id: randomUUID() } }), code: "permission_denied" },
   { title: "a body that names another user", ask: search({ user_id: "bob-7732" }), code: "permission_denied" },
+  { title: "a list of another user", ask: () => ({ method: "list", key: ada, json: { user_id: "bob-7732" } }), code: "permission_denied" },
   { title: "an absent id", ask: () => ({ method: "get", key: ada, json: { id: randomUUID() } }), code: "not_found" },
   { title: "a message over 8 MiB", ask: () => ({ method: "add", key: ada, json: { memories: Array(190).fill({ text: "a".repeat(49_000) }) } }), code: "resource_exhausted" },
   { title: "a deadline that passes", ask: () => ({ ...search({})(), headers: { "request-timeout-ms": "1" } }), code: "deadline_exceeded" },
@@ -364,6 +365,7 @@ describe("HTTP itself", () => {
       expect(metrics).toContain(`memseal_requests_total{method="delete",transport="${transport}",code="data_loss",track="stable"} 0`);
       expect(metrics).toMatch(new RegExp(`memseal_request_duration_seconds_count{track="stable",method="add",transport="${transport}"} [1-9]`));
     }
+    expect(metrics).toMatch(/memseal_requests_total{method="other",transport="http",code="unimplemented",track="stable"} [1-9]/);
     expect(metrics).toMatch(/memseal_rerank_skipped_total{reason="disabled",track="stable"} [1-9]/);
     expect(metrics).toMatch(/memseal_dense_skipped_total{reason="open",track="stable"} 0/);
   });

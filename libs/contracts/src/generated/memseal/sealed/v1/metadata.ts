@@ -20,6 +20,8 @@ export interface SealedMetadata {
   tags: string[];
   metadata: { [key: string]: any } | undefined;
   occurredAt: Timestamp | undefined;
+  key?: string | undefined;
+  runId?: string | undefined;
 }
 
 export const MEMSEAL_SEALED_V1_PACKAGE_NAME = "memseal.sealed.v1";
@@ -47,6 +49,12 @@ export const SealedMetadata: MessageFns<SealedMetadata> = {
     }
     if (message.occurredAt !== undefined) {
       Timestamp.encode(message.occurredAt, writer.uint32(50).fork()).join();
+    }
+    if (message.key !== undefined) {
+      writer.uint32(58).string(message.key);
+    }
+    if (message.runId !== undefined) {
+      writer.uint32(66).string(message.runId);
     }
     return writer;
   },
@@ -110,6 +118,22 @@ export const SealedMetadata: MessageFns<SealedMetadata> = {
             }
 
             message.occurredAt = Timestamp.decode(reader, reader.uint32());
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.runId = reader.string();
             continue;
           }
         }
