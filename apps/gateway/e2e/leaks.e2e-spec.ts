@@ -79,8 +79,8 @@ describe("what was said, by whom and with which key", () => {
         failures.push({ what: `${what} over ${transport}`, answer });
       }
     };
-    await expectCode("400", ["invalid_argument"], { method: "add", json: { memories: [{ text: TEXT, tags: [TAG], occurred_at: "never" }] } });
-    await expectCode("400 of a filter", ["invalid_argument"], { method: "search", json: { query: QUERY, filters: { [`metadata.${"a.".repeat(20)}x`]: { eq: METADATA } } } });
+    await expectCode("400", ["invalid_argument"], { method: "add", json: { memories: [{ text: TEXT, tags: [`${TAG}\0`] }] } });
+    await expectCode("400 of a query", ["invalid_argument"], { method: "search", json: { query: QUERY.repeat(200), filters: { "metadata.note": { eq: METADATA } } } });
     await expectCode("401", ["unauthenticated"], { method: "search", json: { query: QUERY }, key: `${key.slice(0, -4)}AAAA` });
     await expectCode("401 of no key at all", ["unauthenticated"], { method: "search", json: { query: QUERY }, key: TEXT.replaceAll(" ", "-") });
     await expectCode("403", ["permission_denied"], { method: "search", json: { query: QUERY, user_id: OTHER_USER } });
