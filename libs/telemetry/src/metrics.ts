@@ -16,8 +16,8 @@ export type Code = (typeof CODES)[number];
  * the start, at 0. A label whose values are a process's own (its methods, its reasons) is null here. Never a value that comes from a user.
  */
 export const METRICS = {
-  memseal_requests_total: { type: "counter", help: "Requests of callers answered.", labels: { transport: ["http", "grpc"], method: null, code: CODES } },
-  memseal_request_duration_seconds: { type: "latency", help: "Arrival of a caller's request to its answer.", labels: { transport: ["http", "grpc"], method: null } },
+  memseal_requests_total: { type: "counter", help: "Requests of callers answered.", labels: { method: null, transport: ["http", "grpc"], code: CODES } },
+  memseal_request_duration_seconds: { type: "latency", help: "Arrival of a caller's request to its answer.", labels: { method: null, transport: ["http", "grpc"] } },
   memseal_calls_total: { type: "counter", help: "Calls between services answered.", labels: { method: null, code: CODES } },
   memseal_call_duration_seconds: { type: "latency", help: "Arrival of a call between services to its answer.", labels: { method: null } },
   memseal_rerank_skipped_total: { type: "counter", help: "Searches answered in fused order.", labels: { reason: null } },
