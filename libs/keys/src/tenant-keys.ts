@@ -95,12 +95,13 @@ export class TenantKeys {
   async #reserve(tenant: UserHash, { version }: TenantKeySet, seals: number): Promise<boolean> {
     const running = this.#reserving.get(tenant);
     if (running !== undefined) {
-      await running.catch(() => undefined);
+      await running;
       return true;
     }
     const block = Math.max(this.#sealBlock, seals);
     const reserved = this.records.reserveSeals(tenant, { version, seals: block, limit: this.#sealLimit });
-    this.#reserving.set(tenant, reserved.then(() => undefined));
+    // Whoever waits looks again, whatever came of it: a failure is the caller's own, and there may be nobody else.
+    this.#reserving.set(tenant, reserved.then(() => undefined, () => undefined));
     try {
       if (!(await reserved)) return false;
       this.#blocks.set(tenant, { version, left: block });

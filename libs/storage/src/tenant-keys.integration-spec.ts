@@ -221,6 +221,19 @@ describe("the count of seals", () => {
     expect((await sealKeysOf(tenant))[0].seals_reserved).toBe("450");
   });
 
+  it("fails for the caller alone when it cannot be reserved, and the next one tries again", async () => {
+    const tenant = await newTenant();
+    const store = new TenantKeyStore(database);
+    let isAway = true;
+    const reserveSeals: TenantKeyStore["reserveSeals"] = (...reservation) => (isAway ? Promise.reject(new UnavailableError("the database cannot be reached")) : store.reserveSeals(...reservation));
+    const keys = new TenantKeys(Object.assign(Object.create(store) as TenantKeyStore, { read: store.read.bind(store), reserveSeals }), root);
+    // A rejection that nobody handles would fail this test.
+    await expect(keys.forSealing(tenant, 0, 1)).rejects.toMatchObject({ code: "unavailable" });
+    isAway = false;
+    await keys.forSealing(tenant, 0, 1);
+    expect((await sealKeysOf(tenant))[0].seals_reserved).toBe("65536");
+  });
+
   it("is never less than the seals of all processes together", async () => {
     const tenant = await newTenant();
     const processes = Array.from({ length: 4 }, () => newKeys({ sealBlock: 16 }));
