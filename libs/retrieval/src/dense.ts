@@ -1,11 +1,15 @@
 import { InvalidArgumentError } from "@memseal/errors";
 import { DimensionMismatchError } from "./errors.js";
 
+/** Rows of a block but the first: growing copies no more than the first one, however many rows there are. */
+const BLOCK_ROWS = 1_024;
+const BLOCK_BITS = 10;
+/** Of a small tenant's first and only block. */
 const FIRST_CAPACITY = 16;
 
-/** Unit vectors by row in one block of float32; rows are reused after removal. */
+/** Unit vectors by row in blocks of float32; rows are reused after removal. */
 export class DenseMatrix {
-  #values = new Float32Array(0);
+  readonly #blocks: Float32Array[] = [];
   /** Rows below this have been handed out at least once. */
   #rowEnd = 0;
   readonly #free: number[] = [];
@@ -18,7 +22,7 @@ export class DenseMatrix {
   }
 
   get bytes(): number {
-    return this.#values.byteLength;
+    return this.#blocks.reduce((sum, block) => sum + block.byteLength, 0);
   }
 
   /**
@@ -38,9 +42,8 @@ export class DenseMatrix {
 
   /** Stores a unit vector and returns its row. */
   add(unitVector: Float32Array): number {
-    const row = this.#free.pop() ?? this.#rowEnd++;
-    if (this.#rowEnd * this.dimension > this.#values.length) this.#grow();
-    this.#values.set(unitVector, row * this.dimension);
+    const row = this.#free.pop() ?? this.#newRow();
+    this.row(row).set(unitVector);
     return row;
   }
 
@@ -52,16 +55,17 @@ export class DenseMatrix {
 
   /** A view of the row's values, not a copy. */
   row(row: number): Float32Array {
-    return this.#values.subarray(row * this.dimension, (row + 1) * this.dimension);
+    const start = (row & (BLOCK_ROWS - 1)) * this.dimension;
+    return this.#blocks[row >>> BLOCK_BITS].subarray(start, start + this.dimension);
   }
 
   /** Writes each row's cosine with the query, [-1, 1], to `scores` (by row). rows: in use. */
   score(unitQuery: Float32Array, rows: Uint32Array, scores: Float64Array): void {
-    const values = this.#values;
     const dimension = this.dimension;
     const unrolled = dimension - (dimension % 4);
     for (const row of rows) {
-      const start = row * dimension;
+      const values = this.#blocks[row >>> BLOCK_BITS];
+      const start = (row & (BLOCK_ROWS - 1)) * dimension;
       let a = 0;
       let b = 0;
       let c = 0;
@@ -81,16 +85,27 @@ export class DenseMatrix {
 
   /** Forgets every row and overwrites the values. */
   zero(): void {
-    this.#values.fill(0);
-    this.#values = new Float32Array(0);
+    for (const block of this.#blocks) block.fill(0);
+    this.#blocks.length = 0;
     this.#rowEnd = 0;
     this.#free.length = 0;
   }
 
-  #grow(): void {
-    const grown = new Float32Array(Math.max(FIRST_CAPACITY * this.dimension, 2 * this.#values.length));
-    grown.set(this.#values);
-    this.#values.fill(0);
-    this.#values = grown;
+  #newRow(): number {
+    const row = this.#rowEnd++;
+    const last = this.#blocks.at(-1);
+    const capacity = last === undefined ? 0 : (this.#blocks.length - 1) * BLOCK_ROWS + last.length / this.dimension;
+    if (row < capacity) return row;
+    if (last !== undefined && last.length < BLOCK_ROWS * this.dimension) this.#growFirst(last);
+    else this.#blocks.push(new Float32Array((last === undefined ? FIRST_CAPACITY : BLOCK_ROWS) * this.dimension));
+    return row;
+  }
+
+  /** Only a first block is ever smaller than a whole one. */
+  #growFirst(block: Float32Array): void {
+    const grown = new Float32Array(2 * block.length);
+    grown.set(block);
+    block.fill(0);
+    this.#blocks[0] = grown;
   }
 }
