@@ -126,6 +126,7 @@ export class Stack {
       MEMSEAL_METRICS_ADDRESS: this.addresses.indexerMetrics,
       DATABASE_URL: this.database.urls.app,
       DATABASE_AUTH_URL: this.database.urls.auth,
+      DATABASE_SCHEDULER_URL: this.database.urls.scheduler,
       MEMSEAL_ROOT_KEY_FILE: this.files.rootKey,
       MEMSEAL_ASSERTION_PUBLIC_KEY_FILES: this.files.publicKey,
     });

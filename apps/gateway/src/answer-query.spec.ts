@@ -10,7 +10,7 @@ const call: TenantCall = {
   requestId: "r-1",
   deadlineMs: Infinity,
   signal: new AbortController().signal,
-  caller: { tenant: parseUserHash("0".repeat(64)), scopes: ["read"] },
+  caller: { tenant: parseUserHash("0".repeat(64)), actor: "api-key test", scopes: ["read"] },
 };
 const query = (parts: Partial<SearchQuery> = {}): SearchQuery => ({ query: "dog", topK: 2, rerank: true, explain: false, ...parts });
 

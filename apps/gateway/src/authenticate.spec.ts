@@ -26,7 +26,7 @@ class OneKey {
 
 describe("Authenticator", () => {
   it("knows the tenant and the scopes of a valid key", async () => {
-    await expect(new Authenticator(new OneKey(), pepper).authenticate(call, bearer)).resolves.toEqual({ tenant, scopes: ["read", "write"] });
+    await expect(new Authenticator(new OneKey(), pepper).authenticate(call, bearer)).resolves.toEqual({ tenant, actor: `api-key ${key.keyId}`, scopes: ["read", "write"] });
   });
 
   it.each([undefined, "", "Bearer", "Bearer ", formatApiKey(key), `Basic ${formatApiKey(key)}`, `${bearer} x`, "Bearer msk_a_b", `Bearer ${formatApiKey(generateApiKey())}`])(
@@ -69,13 +69,15 @@ describe("Authenticator", () => {
 });
 
 describe("what a caller may do", () => {
+  const actor = "api-key test";
+
   it("is what its scopes say", () => {
-    expect(() => { requireScope({ tenant, scopes: ["read"] }, "read"); }).not.toThrow();
-    expect(() => { requireScope({ tenant, scopes: ["read"] }, "write"); }).toThrow(/lacks the scope write/);
+    expect(() => { requireScope({ tenant, actor, scopes: ["read"] }, "read"); }).not.toThrow();
+    expect(() => { requireScope({ tenant, actor, scopes: ["read"] }, "write"); }).toThrow(/lacks the scope write/);
   });
 
   it("is never to name another user, and naming itself changes nothing", () => {
-    const caller = { tenant, scopes: [] };
+    const caller = { tenant, actor, scopes: [] };
     let foreign = 0;
     const parts = { tenantSecret, onForeignUser: () => { foreign++; } };
     expect(() => { requireOwnUser(caller, undefined, parts); }).not.toThrow();

@@ -34,7 +34,7 @@ export class Authenticator {
     try {
       const { userHash: tenant, scopes } = await this.indexer.resolveKey(call, { keyId, secretHash });
       if (tenant === undefined) throw new PermissionDeniedError("this key is bound to no user and cannot act for one");
-      return { tenant: parseUserHash(tenant.toString("hex")), scopes };
+      return { tenant: parseUserHash(tenant.toString("hex")), actor: `api-key ${keyId}`, scopes };
     } catch (error) {
       if (error instanceof AppError && error.code === "not_found") throw new UnauthenticatedError();
       throw error;

@@ -12,6 +12,8 @@ export interface Call {
 /** Who a credential stands for. */
 export interface Caller {
   readonly tenant: UserHash;
+  /** Who acts for the tenant, such as `api-key 3f9a`: for the audit trail. */
+  readonly actor: string;
   readonly scopes: readonly string[];
 }
 

@@ -66,8 +66,8 @@ export class IndexerClient {
   }
 
   async #asTenant<Request, Response>(call: TenantCall, access: MethodClass, method: MethodDefinition<Request, Response>, request: Request): Promise<Response> {
-    const { tenant, scopes } = call.caller;
-    const assertion = await this.signer.sign({ tenant, scopes, method: access });
+    const { tenant, actor, scopes } = call.caller;
+    const assertion = await this.signer.sign({ tenant, actor, scopes, method: access });
     try {
       return await this.#send(call, method, request, { [ASSERTION_KEY]: assertion });
     } catch (error) {

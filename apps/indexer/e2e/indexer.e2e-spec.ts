@@ -2,8 +2,8 @@ import { randomBytes } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { ASSERTION_KEY } from "@memseal/auth";
-import { status, type MethodDefinition } from "@grpc/grpc-js";
+import type { MethodDefinition } from "@grpc/grpc-js";
+import { ASSERTION_KEY, METHOD_CLASSES, type MethodClass } from "@memseal/auth";
 import { encodeVector, IndexerServiceService as Indexer, type PutMemory, type SearchResponse } from "@memseal/contracts/indexer";
 import type { UserHash } from "@memseal/crypto";
 import { createApiKey } from "@memseal/storage";
@@ -143,30 +143,22 @@ describe("tenants", () => {
 
   it("need an assertion for exactly the class of call, on every call but ResolveKey", async () => {
     const tenant = newTenant();
-    const context = { peer: "indexer", deadlineMs: Date.now() + 5_000 };
-    const id = "0190a5d0-0000-7000-8000-000000000000";
-    const calls = [
-      ["write", () => unary(indexer.client, Indexer.put, { memories: [memory("x")], model: "m" }, context), (m: "read" | "write") => indexer.call(Indexer.put, m, tenant, { memories: [memory("x")], model: "m" })],
-      ["read", () => unary(indexer.client, Indexer.search, { query: "x", filters: undefined, candidates: 1 }, context), (m: "read" | "write") => indexer.call(Indexer.search, m, tenant, { query: "x", filters: undefined, candidates: 1 })],
-      ["read", () => unary(indexer.client, Indexer.get, { id }, context), (m: "read" | "write") => indexer.call(Indexer.get, m, tenant, { id })],
-      ["read", () => unary(indexer.client, Indexer.list, {}, context), (m: "read" | "write") => indexer.call(Indexer.list, m, tenant, {})],
-      ["write", () => unary(indexer.client, Indexer.delete, { id }, context), (m: "read" | "write") => indexer.call(Indexer.delete, m, tenant, { id })],
-    ] as const;
-    for (const [access, bare, asserted] of calls) {
-      await expect(bare()).rejects.toMatchObject({ code: "unauthenticated" });
-      await expect(asserted(access === "read" ? "write" : "read")).rejects.toMatchObject({ code: "unauthenticated" });
-    }
-    const unscoped = await world.signer.sign({ tenant, scopes: ["write"], method: "read" });
-    await expect(unary(indexer.client, Indexer.list, {}, { ...context, metadata: { [ASSERTION_KEY]: unscoped } })).rejects.toMatchObject({ code: "permission_denied" });
-    // What has no handler yet is refused whoever asks, and whatever for.
-    const served = ["delete", "get", "list", "put", "resolveKey", "search"];
-    const others = Object.entries(Indexer).filter(([name]) => !served.includes(name)).map(([, method]) => method as MethodDefinition<object, object>);
-    expect(others).toHaveLength(5);
-    for (const { path } of others) {
+    const { resolveKey, ...methods } = Indexer;
+    const classes: Record<keyof typeof methods, MethodClass> = {
+      put: "write", search: "read", get: "read", list: "read", update: "write", history: "read", delete: "write", deleteMany: "write", listAudit: "admin", erase: "admin",
+    };
+    const codeOf = (call: Promise<unknown>): Promise<string> => call.then(() => "ok", (error: unknown) => (error as { code: string }).code);
+    for (const [name, { path }] of Object.entries(methods)) {
       const empty = { path, requestSerialize: () => Buffer.alloc(0), responseDeserialize: () => ({}) } as unknown as MethodDefinition<object, object>;
-      const failure = indexer.call(empty, "write", tenant, {}).catch((error: unknown) => (error as { cause?: { code?: number } }).cause?.code);
-      expect(await failure).toBe(status.UNIMPLEMENTED);
+      const own = classes[name as keyof typeof methods];
+      expect(await codeOf(unary(indexer.client, empty, {}, { peer: "indexer", deadlineMs: Date.now() + 5_000 }))).toBe("unauthenticated");
+      for (const other of METHOD_CLASSES.filter((one) => one !== own)) expect(await codeOf(indexer.call(empty, other, tenant, {}))).toBe("unauthenticated");
+      expect(["ok", "invalid_argument", "not_found"]).toContain(await codeOf(indexer.call(empty, own, tenant, {})));
     }
+    const unscoped = await world.signer.sign({ tenant, actor: "api-key test", scopes: ["write"], method: "read" });
+    const metadata = { [ASSERTION_KEY]: unscoped };
+    await expect(unary(indexer.client, Indexer.list, {}, { peer: "indexer", deadlineMs: Date.now() + 5_000, metadata })).rejects.toMatchObject({ code: "permission_denied" });
+    await expect(unary(indexer.client, resolveKey, { keyId: "x", secretHash: Buffer.alloc(32) }, { peer: "indexer", deadlineMs: Date.now() + 5_000 })).rejects.toMatchObject({ code: "not_found" });
   });
 
   it("are named by API keys: only a matching id and secret hash resolve", async () => {

@@ -39,6 +39,7 @@ export async function createIndexerWorld(): Promise<IndexerWorld> {
   const env = {
     DATABASE_URL: database.urls.app,
     DATABASE_AUTH_URL: database.urls.auth,
+    DATABASE_SCHEDULER_URL: database.urls.scheduler,
     MEMSEAL_ROOT_KEY_FILE: file("root.key", randomBytes(32)),
     MEMSEAL_ASSERTION_PUBLIC_KEY_FILES: file("assertion.pub", keys.publicKey),
   };
@@ -54,7 +55,7 @@ export async function createIndexerWorld(): Promise<IndexerWorld> {
         process,
         client,
         async call(method, access, tenant, request) {
-          const assertion = await signer.sign({ tenant, scopes: [access], method: access });
+          const assertion = await signer.sign({ tenant, actor: "api-key test", scopes: [access], method: access });
           return unary(client, method, request, { peer: "indexer", deadlineMs: Date.now() + 20_000, metadata: { [ASSERTION_KEY]: assertion } });
         },
       };

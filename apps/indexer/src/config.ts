@@ -16,8 +16,15 @@ export const indexerConfig = z.object({
   MEMSEAL_ROOT_KEY_FILE: z.string(),
   /** Public keys of the gateways, PEM, comma-separated: one, or two during a rotation. */
   MEMSEAL_ASSERTION_PUBLIC_KEY_FILES: files,
+  /** The scheduler role's connection, which finds tenants with work. */
+  DATABASE_SCHEDULER_URL: z.string(),
   /** Tenant indexes kept in memory. */
   MEMSEAL_INDEX_CACHE_BYTES: z.coerce.number().int().min(1_000_000).default(1024 ** 3),
+  /** Searchable spans of one tenant: a search beyond is refused rather than slow. */
+  MEMSEAL_MAX_TENANT_CHUNKS: z.coerce.number().int().min(1).default(1_000_000),
+  /** What one tenant may keep. */
+  MEMSEAL_QUOTA_MEMORIES: z.coerce.number().int().min(1).default(1_000_000),
+  MEMSEAL_QUOTA_BYTES: z.coerce.number().int().min(1).default(16 * 1024 ** 3),
 });
 
 export type IndexerConfig = z.infer<typeof indexerConfig>;

@@ -1,15 +1,24 @@
-import type { Metadata } from "@grpc/grpc-js";
+import { Metadata, type ServerUnaryCall } from "@grpc/grpc-js";
 import {
+  parseDeleteMany,
+  parseErase,
   parseIndexerSearch,
+  parseIndexerUpdate,
   parseList,
+  parseListAudit,
   parseMemoryRef,
   parsePut,
   parseResolveKey,
+  type DeleteManyRequest,
   type DeleteRequest,
   type DeleteResponse,
+  type EraseRequest,
+  type ErasureReceipt,
   type GetRequest,
-  type SearchRequest,
-  type SearchResponse,
+  type HistoryRequest,
+  type HistoryResponse,
+  type ListAuditRequest,
+  type ListAuditResponse,
   type ListRequest,
   type ListResponse,
   type Memory,
@@ -17,19 +26,28 @@ import {
   type PutResponse,
   type ResolveKeyRequest,
   type ResolveKeyResponse,
+  type SearchRequest,
+  type SearchResponse,
+  type UpdateRequest,
 } from "@memseal/contracts/indexer";
 import { NotFoundError } from "@memseal/errors";
 import { ApiKeyLookup } from "@memseal/storage";
-import { Access, tenantOf } from "@memseal/transport";
+import { Access, callDeadlineMs, callerOf, idempotencyKeyOf, REPLAYED_KEY } from "@memseal/transport";
 import { Controller } from "@nestjs/common";
 import { GrpcMethod } from "@nestjs/microservices";
-import { DeleteMemory } from "./delete-memory.js";
-import { decodeCursor, encodeCursor } from "./list-cursor.js";
+import type { TenantCall } from "./call.js";
+import { DeleteMemories } from "./delete-memories.js";
+import { EraseTenant } from "./erase-tenant.js";
+import { ListAudit } from "./list-audit.js";
 import { PutMemories } from "./put-memories.js";
 import { ReadMemories } from "./read-memories.js";
 import { SearchMemories } from "./search-memories.js";
+import { UpdateMemory } from "./update-memory.js";
+import type { Written } from "./write-path.js";
 
 const SERVICE = "IndexerService";
+
+type GrpcCall = ServerUnaryCall<unknown, unknown>;
 
 /** Messages in, domain calls, messages out. The tenant comes from the verified assertion alone. What has no handler is UNIMPLEMENTED. */
 @Controller()
@@ -38,41 +56,74 @@ export class IndexerGrpc {
     private readonly putMemories: PutMemories,
     private readonly searchMemories: SearchMemories,
     private readonly readMemories: ReadMemories,
-    private readonly deleteMemory: DeleteMemory,
+    private readonly updateMemory: UpdateMemory,
+    private readonly deleteMemories: DeleteMemories,
+    private readonly listAudits: ListAudit,
+    private readonly eraseTenant: EraseTenant,
     private readonly keyLookup: ApiKeyLookup,
   ) {}
 
   @GrpcMethod(SERVICE, "put")
   @Access("write")
-  async put(request: PutRequest, metadata?: Metadata): Promise<PutResponse> {
-    return { results: await this.putMemories.put(tenantOf(metadata), parsePut(request)) };
+  async put(request: PutRequest, metadata: Metadata, call: GrpcCall): Promise<PutResponse> {
+    return { results: answerOf(await this.putMemories.put(tenantCallOf(metadata, call), parsePut(request)), call) };
   }
 
   @GrpcMethod(SERVICE, "search")
   @Access("read")
-  search(request: SearchRequest, metadata?: Metadata): Promise<SearchResponse> {
-    return this.searchMemories.search(tenantOf(metadata), parseIndexerSearch(request));
+  search(request: SearchRequest, metadata: Metadata): Promise<SearchResponse> {
+    return this.searchMemories.search(callerOf(metadata).tenant, parseIndexerSearch(request));
   }
 
   @GrpcMethod(SERVICE, "get")
   @Access("read")
-  get(request: GetRequest, metadata?: Metadata): Promise<Memory> {
-    return this.readMemories.get(tenantOf(metadata), parseMemoryRef(request).id);
+  get(request: GetRequest, metadata: Metadata): Promise<Memory> {
+    return this.readMemories.get(callerOf(metadata).tenant, parseMemoryRef(request).id);
   }
 
   @GrpcMethod(SERVICE, "list")
   @Access("read")
-  async list(request: ListRequest, metadata?: Metadata): Promise<ListResponse> {
-    const { limit, cursor } = parseList(request);
-    const { memories, next } = await this.readMemories.list(tenantOf(metadata), { limit, before: cursor && decodeCursor(cursor) });
-    return { results: memories, nextCursor: next && encodeCursor(next) };
+  async list(request: ListRequest, metadata: Metadata): Promise<ListResponse> {
+    const { memories, nextCursor } = await this.readMemories.list(callerOf(metadata).tenant, parseList(request));
+    return { results: memories, nextCursor };
+  }
+
+  @GrpcMethod(SERVICE, "update")
+  @Access("write")
+  async update(request: UpdateRequest, metadata: Metadata, call: GrpcCall): Promise<Memory> {
+    return answerOf(await this.updateMemory.update(tenantCallOf(metadata, call), parseIndexerUpdate(request)), call);
+  }
+
+  @GrpcMethod(SERVICE, "history")
+  @Access("read")
+  async history(request: HistoryRequest, metadata: Metadata): Promise<HistoryResponse> {
+    return { results: await this.readMemories.history(callerOf(metadata).tenant, parseMemoryRef(request).id) };
   }
 
   @GrpcMethod(SERVICE, "delete")
   @Access("write")
-  async delete(request: DeleteRequest, metadata?: Metadata): Promise<DeleteResponse> {
-    await this.deleteMemory.delete(tenantOf(metadata), parseMemoryRef(request).id);
-    return { deleted: 1 };
+  async delete(request: DeleteRequest, metadata: Metadata, call: GrpcCall): Promise<DeleteResponse> {
+    return { deleted: answerOf(await this.deleteMemories.deleteOne(tenantCallOf(metadata, call), parseMemoryRef(request).id), call) };
+  }
+
+  @GrpcMethod(SERVICE, "deleteMany")
+  @Access("write")
+  async deleteMany(request: DeleteManyRequest, metadata: Metadata, call: GrpcCall): Promise<DeleteResponse> {
+    return { deleted: answerOf(await this.deleteMemories.deleteMany(tenantCallOf(metadata, call), parseDeleteMany(request)), call) };
+  }
+
+  @GrpcMethod(SERVICE, "listAudit")
+  @Access("admin")
+  async listAudit(request: ListAuditRequest, metadata: Metadata): Promise<ListAuditResponse> {
+    const { events, nextCursor } = await this.listAudits.list(callerOf(metadata).tenant, parseListAudit(request));
+    return { results: events, nextCursor };
+  }
+
+  @GrpcMethod(SERVICE, "erase")
+  @Access("admin")
+  erase(request: EraseRequest, metadata: Metadata, call: GrpcCall): Promise<ErasureReceipt> {
+    parseErase(request);
+    return this.eraseTenant.erase(tenantCallOf(metadata, call));
   }
 
   @GrpcMethod(SERVICE, "resolveKey")
@@ -83,4 +134,18 @@ export class IndexerGrpc {
     if (key === undefined) throw new NotFoundError("API key");
     return { userHash: key.tenant ?? undefined, namespace: key.namespace, scopes: key.scopes };
   }
+}
+
+function tenantCallOf(metadata: Metadata, call: GrpcCall): TenantCall {
+  return { ...callerOf(metadata), deadlineMs: callDeadlineMs(call), idempotencyKey: idempotencyKeyOf(metadata) };
+}
+
+/** Marks the answer of an earlier request as such. */
+function answerOf<Answer>({ answer, isReplayed }: Written<Answer>, call: GrpcCall): Answer {
+  if (isReplayed) {
+    const metadata = new Metadata();
+    metadata.set(REPLAYED_KEY, "true");
+    call.sendMetadata(metadata);
+  }
+  return answer;
 }

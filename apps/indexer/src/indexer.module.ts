@@ -1,28 +1,31 @@
 import { AssertionVerifier } from "@memseal/auth";
-import { FileProvider, loadSecret, TenantKeys } from "@memseal/keys";
-import { ApiKeyLookup, assertSafeRole, assertSchema, createPool, MemoryStore, TenantDatabase, TenantKeyStore } from "@memseal/storage";
+import { FileProvider, loadSecret } from "@memseal/keys";
+import { ApiKeyLookup, assertSafeRole, assertSchema, createPool, TenantDatabase } from "@memseal/storage";
 import { crossTenantCounters, type Logger, type Metrics } from "@memseal/telemetry";
 import { GrpcErrorFilter, TenantGuard } from "@memseal/transport";
 import { Module, type DynamicModule, type OnApplicationShutdown } from "@nestjs/common";
 import { APP_FILTER, APP_GUARD } from "@nestjs/core";
-import type pg from "pg";
+import { assembleIndexer } from "./assemble-indexer.js";
 import type { IndexerConfig } from "./config.js";
-import { DeleteMemory } from "./delete-memory.js";
+import { DeleteMemories } from "./delete-memories.js";
+import { EraseTenant } from "./erase-tenant.js";
 import { IndexerGrpc } from "./indexer.grpc.js";
+import { ListAudit } from "./list-audit.js";
 import { PutMemories } from "./put-memories.js";
 import { ReadMemories } from "./read-memories.js";
 import { SearchMemories } from "./search-memories.js";
-import { TenantCache } from "./tenant-cache.js";
-import { TenantWrites } from "./tenant-writes.js";
+import { UpdateMemory } from "./update-memory.js";
 
 const APP_CONNECTIONS = 16;
 const AUTH_CONNECTIONS = 4;
+const SCHEDULER_CONNECTIONS = 1;
 
-class Connections implements OnApplicationShutdown {
-  constructor(private readonly pools: readonly pg.Pool[]) {}
+/** Ends what runs beside the calls, once no call runs any more. */
+class Shutdown implements OnApplicationShutdown {
+  constructor(private readonly steps: readonly (() => Promise<unknown>)[]) {}
 
   async onApplicationShutdown(): Promise<void> {
-    await Promise.all(this.pools.map((pool) => pool.end()));
+    for (const step of this.steps) await step();
   }
 }
 
@@ -36,29 +39,39 @@ export class IndexerModule {
     const verifier = AssertionVerifier.load(config.MEMSEAL_ASSERTION_PUBLIC_KEY_FILES);
     const appPool = createPool(config.DATABASE_URL, log, APP_CONNECTIONS);
     const authPool = createPool(config.DATABASE_AUTH_URL, log, AUTH_CONNECTIONS);
+    const schedulerPool = createPool(config.DATABASE_SCHEDULER_URL, log, SCHEDULER_CONNECTIONS);
     await assertSchema(appPool);
-    await assertSafeRole(appPool);
-    await assertSafeRole(authPool);
-
+    for (const pool of [appPool, authPool, schedulerPool]) await assertSafeRole(pool);
     const crossTenant = crossTenantCounters(metrics);
     const database = new TenantDatabase(appPool, {
       onForeignRow: () => { crossTenant.reached(); },
       onRefused: () => { crossTenant.refused("row_security"); },
     });
-    const writes = new TenantWrites(database);
-    const store = new MemoryStore();
-    const keys = new TenantKeys(new TenantKeyStore(database), root);
-    const cache = new TenantCache(database, store, keys, config.MEMSEAL_INDEX_CACHE_BYTES);
+
+    const failures = metrics.counter("memseal_integrity_failures_total", {});
+    const indexer = assembleIndexer({
+      database,
+      root,
+      log,
+      quotas: { memories: config.MEMSEAL_QUOTA_MEMORIES, bytes: config.MEMSEAL_QUOTA_BYTES },
+      cache: { maxBytes: config.MEMSEAL_INDEX_CACHE_BYTES, maxTenantChunks: config.MEMSEAL_MAX_TENANT_CHUNKS },
+      onIntegrityFailure: () => { failures.inc(); },
+      onErased: () => undefined,
+    });
+    const pools = [appPool, authPool, schedulerPool];
     return {
       module: IndexerModule,
       controllers: [IndexerGrpc],
       providers: [
-        { provide: PutMemories, useValue: new PutMemories(database, writes, store, keys) },
-        { provide: SearchMemories, useValue: new SearchMemories(database, store, cache, keys) },
-        { provide: ReadMemories, useValue: new ReadMemories(database, store, keys) },
-        { provide: DeleteMemory, useValue: new DeleteMemory(writes, store) },
+        { provide: PutMemories, useValue: indexer.put },
+        { provide: SearchMemories, useValue: indexer.search },
+        { provide: ReadMemories, useValue: indexer.reads },
+        { provide: UpdateMemory, useValue: indexer.update },
+        { provide: DeleteMemories, useValue: indexer.deletes },
+        { provide: ListAudit, useValue: indexer.audit },
+        { provide: EraseTenant, useValue: indexer.erasure },
         { provide: ApiKeyLookup, useValue: new ApiKeyLookup(authPool) },
-        { provide: Connections, useValue: new Connections([appPool, authPool]) },
+        { provide: Shutdown, useValue: new Shutdown([() => indexer.damage.flush(), () => Promise.all(pools.map((pool) => pool.end()))]) },
         { provide: APP_GUARD, useValue: new TenantGuard(verifier, () => { crossTenant.refused("assertion"); }) },
         { provide: APP_FILTER, useValue: new GrpcErrorFilter(log) },
       ],

@@ -1,15 +1,49 @@
-import { uuidBytes } from "@memseal/crypto";
+import { FIELD, open, OpenError, seal, uuidBytes, type Place, type UserHash } from "@memseal/crypto";
 import { InvalidArgumentError } from "@memseal/errors";
+import type { TenantKeys } from "@memseal/keys";
+import type { TenantDatabase, TenantStore } from "@memseal/storage";
 
-/** The last memory of a page, as the token that asks for the next one. */
-export function encodeCursor(id: string): string {
-  return uuidBytes(id).toString("base64url");
+const NOT_OURS = "must be the next_cursor of an earlier page";
+/** No row: a cursor is of the tenant alone. */
+const NO_ROW = Buffer.alloc(16);
+
+/** Where a listing goes on, sealed for its tenant: it says nothing and can be made by nobody else. */
+export class ListCursors {
+  constructor(
+    private readonly database: TenantDatabase,
+    private readonly tenants: TenantStore,
+    private readonly keys: TenantKeys,
+  ) {}
+
+  /** id: of the last memory of a page. */
+  async encode(tenant: UserHash, id: string): Promise<string> {
+    const { keyring } = await this.keys.forSealing(tenant, await this.#epoch(tenant), 1);
+    return seal(uuidBytes(id), keyring, place(tenant)).toString("base64url");
+  }
+
+  /** @throws InvalidArgumentError unless encode() made it for this tenant */
+  async decode(tenant: UserHash, cursor: string): Promise<string> {
+    const blob = Buffer.from(cursor, "base64url");
+    if (blob.toString("base64url") !== cursor) throw new InvalidArgumentError("cursor", NOT_OURS);
+    const epoch = await this.#epoch(tenant);
+    const { keyring } = await this.keys.get(tenant, epoch);
+    try {
+      const hex = open(blob, keyring, place(tenant)).toString("hex");
+      return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
+    } catch (error) {
+      if (error instanceof OpenError) throw new InvalidArgumentError("cursor", NOT_OURS);
+      throw error;
+    }
+  }
+
+  /** @throws InvalidArgumentError where the tenant has nothing to list: no cursor is its own */
+  async #epoch(tenant: UserHash): Promise<number> {
+    const state = await this.tenants.readState(this.database, tenant);
+    if (state?.status !== "active") throw new InvalidArgumentError("cursor", NOT_OURS);
+    return state.epoch;
+  }
 }
 
-/** The id in it. @throws InvalidArgumentError unless encodeCursor() made it */
-export function decodeCursor(cursor: string): string {
-  const hex = Buffer.from(cursor, "base64url").toString("hex");
-  const id = hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
-  if (hex.length !== 32 || encodeCursor(id) !== cursor) throw new InvalidArgumentError("cursor", "must be the next_cursor of an earlier page");
-  return id;
+function place(tenant: UserHash): Place {
+  return { tenant, rowId: NO_ROW, field: FIELD.cursor, rowVersion: 1 };
 }

@@ -1,91 +1,194 @@
-import type { AddedMemory, PutCommand } from "@memseal/contracts/indexer";
-import { toTimestamp } from "@memseal/contracts/indexer";
-import type { UserHash } from "@memseal/crypto";
+import { PutResponse, toTimestamp, type AddedMemory, type PutCommand } from "@memseal/contracts/indexer";
+import type { ReferenceKey, UserHash } from "@memseal/crypto";
 import { AppError, InvalidArgumentError } from "@memseal/errors";
-import type { TenantKeys } from "@memseal/keys";
-import type { ActiveGeneration, EmbeddingGeneration, MemoryStore, NewSealedMemory, TenantDatabase, TenantTransaction, WriteTurn } from "@memseal/storage";
+import type { TenantKeys, TenantKeySet } from "@memseal/keys";
+import { KEPT_VERSIONS, TOMBSTONES_KEPT_MS, type ActiveGeneration, type MemoryRefs, type MemoryStore, type NewSealedMemory, type TenantDatabase, type TenantStore, type TenantTransaction } from "@memseal/storage";
 import { v7 as uuidV7 } from "uuid";
-import { sealMemory } from "./sealed-memory.js";
-import type { TenantWrites } from "./tenant-writes.js";
+import { auditEvent } from "./audit-trail.js";
+import type { TenantCall } from "./call.js";
+import { canonicalJson } from "./canonical-json.js";
+import { refsOfContent, type ContentRefs } from "./memory-refs.js";
+import { sealedBytes, sealMemory, sealsOf, type SealedContent } from "./sealed-memory.js";
+import { assertSameEmbedding, claimModel, requestOf } from "./tenant-embedding.js";
+import { WriteConflict, type OpenTurn } from "./tenant-writes.js";
+import type { PreparedWrite, WritePath, Written } from "./write-path.js";
 
 /** How the embedder cuts texts; recorded with the tenant's vectors. */
 const CHUNKER = "window-32";
-const FIRST_GENERATION = 1;
 
-/** The write path: seal, then put in one transaction of the tenant. */
+/** A memory of the call, sealed for what was there under its key when it was read. */
+interface PlannedMemory {
+  readonly refs: ContentRefs;
+  readonly expiresAt: Date | undefined;
+  /** The live memory under its key. */
+  readonly before: MemoryRefs | undefined;
+  /** Undefined where that is the same memory already. */
+  readonly sealed: SealedContent | undefined;
+}
+
+/** What a put does to the rows, in the order in which it does it. */
+interface RowChanges {
+  readonly expired: string[];
+  readonly updated: NewSealedMemory[];
+  readonly created: NewSealedMemory[];
+}
+
+/** Adds memories: seal, then put in one transaction of the tenant. */
 export class PutMemories {
   constructor(
     private readonly database: TenantDatabase,
-    private readonly writes: TenantWrites,
+    private readonly path: WritePath,
+    private readonly tenants: TenantStore,
     private readonly store: MemoryStore,
     private readonly keys: TenantKeys,
   ) {}
 
   /**
-   * Stores all memories or none.
-   * @throws InvalidArgumentError when the vectors are not of the tenant's dimension
+   * Stores all memories or none. A known key updates its memory; an exact duplicate stays the one it is.
+   * @throws InvalidArgumentError when the vectors are not of the tenant's dimension, or a memory has expired already
    */
-  async put(tenant: UserHash, command: PutCommand): Promise<AddedMemory[]> {
-    const embedding = await this.#prepare(tenant, command);
-    assertDimension(command, embedding.dimension);
-    const { keyring, epoch } = await this.keys.forSealing(tenant, embedding.epoch, sealsOf(command));
-    const sealed = command.memories.map(({ content, chunks }) =>
-      sealMemory(content, chunks, { tenant, keyring }, { id: uuidV7(), generation: embedding.generation }),
-    );
-    const turn = await this.writes.run(tenant, async (tx): Promise<WriteTurn> => {
-      const taken = await this.store.takeTurn(tx);
-      if (taken?.generation !== embedding.generation || taken.epoch !== epoch || !(await this.#claimModel(tx, command, embedding))) {
-        throw new AppError("aborted", "the tenant changed while the memories were sealed; try again", { retryAfterS: 1 });
-      }
-      await this.store.insertMemories(tx, taken, sealed);
-      await this.store.addToTotals(tx, { memories: sealed.length, bytes: bytesOf(sealed) });
-      return taken;
+  put(call: TenantCall, command: PutCommand): Promise<Written<AddedMemory[]>> {
+    return this.path.write(call, {
+      repeatable: {
+        method: "put",
+        request: () => canonicalJson({ model: command.model, memories: command.memories.map(({ content, chunks }) => [content, requestOf(chunks, command.model)]) }),
+        encode: (results) => PutResponse.encode({ results }).finish(),
+        decode: (kept) => PutResponse.decode(kept).results,
+      },
+      prepare: (active) => this.#prepare(call, command, active),
     });
-    return sealed.map(({ id, rowVersion }) => ({ id, createdAt: toTimestamp(turn.at), version: rowVersion, event: "create" }));
   }
 
-  /** The tenant's embedding generation; its first write makes the tenant. */
-  async #prepare(tenant: UserHash, { model, dimension }: PutCommand): Promise<ActiveGeneration> {
-    const first = { generation: FIRST_GENERATION, model, dimension, chunker: CHUNKER };
-    // Where another first write was faster, its generation is the tenant's.
-    let embedding = await this.#activeGeneration(tenant);
-    if (embedding === undefined) {
-      const keys = await this.keys.wrapFirst(tenant);
-      await this.database.withTenant(tenant, (tx) => this.store.createTenant(tx, keys, first));
-      embedding = await this.#activeGeneration(tenant);
-    }
+  async #prepare(call: TenantCall, command: PutCommand, active: ActiveGeneration | undefined): Promise<PreparedWrite<AddedMemory[]>> {
+    const embedding = active ?? (await this.#openTenant(call.tenant, command));
+    assertSameEmbedding(command, embedding);
+    const keys = await this.keys.forSealing(call.tenant, embedding.epoch, command.memories.reduce((sum, { chunks }) => sum + sealsOf(chunks.length), 0));
+    const planned = await this.#plan(call.tenant, command, embedding, keys);
+    return {
+      keys,
+      chunks: command.memories.reduce((sum, { chunks }) => sum + chunks.length, 0),
+      commit: async (tx, turn, references) => {
+        if (turn.generation !== embedding.generation) throw new WriteConflict();
+        await claimModel(tx, this.tenants, command, embedding);
+        const added = await this.#commit(tx, turn, planned);
+        turn.audit(auditEvent(references, { actor: call.actor, action: "add", targets: added.map(({ id }) => id) }), references);
+        return added;
+      },
+    };
+  }
+
+  /** A tenant's first write makes it. Where another first write was faster, its embedding generation is the tenant's. */
+  async #openTenant(tenant: UserHash, { model, dimension }: PutCommand): Promise<ActiveGeneration> {
+    const keys = await this.keys.wrapFirst(tenant);
+    const isOpen = await this.database.withTenant(tenant, (tx) => this.tenants.open(tx, keys, { model, dimension, chunker: CHUNKER }));
+    if (!isOpen) throw new AppError("aborted", "what this user had is being erased; try again", { retryAfterS: 1 });
+    const embedding = await this.tenants.readActiveGeneration(this.database, tenant);
     if (embedding === undefined) throw new AppError("data_loss", "this tenant's embedding generation is missing: restore it from your backup");
-    // Vectors of two models have no common meaning. A caller's own vectors ("") are the caller's business.
-    if (model !== "" && embedding.model !== "" && model !== embedding.model) {
-      throw new AppError("failed_precondition", `this tenant's memories are embedded with ${embedding.model}, the embedder now runs ${model}`);
-    }
     return embedding;
   }
 
-  /** The first model that embeds for a tenant of callers' own vectors is its model from then on. */
-  async #claimModel(tx: TenantTransaction, { model }: PutCommand, { generation, model: known }: EmbeddingGeneration): Promise<boolean> {
-    return model === "" || model === known || this.store.nameModel(tx, { generation, model });
+  async #plan(tenant: UserHash, command: PutCommand, { generation }: ActiveGeneration, keys: TenantKeySet): Promise<PlannedMemory[]> {
+    const references: ReferenceKey = await keys.referenceKey();
+    const wanted = command.memories.map(({ content, chunks }) => ({ content, chunks, refs: refsOfContent(content, references) }));
+    const keyRefs = definedOf(wanted.map(({ refs }) => refs.keyRef));
+    const known = keyRefs.length === 0 ? [] : await this.database.withTenant(tenant, (tx) => this.store.findByRefs(tx, { keyRefs, contentRefs: [] }));
+    const byKey = new Map(known.filter(({ isExpired }) => !isExpired).map((memory) => [hex(memory.keyRef), memory]));
+    return wanted.map(({ content, chunks, refs }): PlannedMemory => {
+      const before = refs.keyRef && byKey.get(hex(refs.keyRef));
+      // The embedder makes the same vectors of the same text; a caller's own may have changed.
+      const isSame = before !== undefined && command.model !== "" && hex(before.contentRef) === hex(refs.contentRef);
+      const at = { id: before?.id ?? uuidV7(), rowVersion: (before?.rowVersion ?? 0) + 1, generation };
+      return { refs, expiresAt: content.expiresAt, before, sealed: isSame ? undefined : sealMemory(content, chunks, { tenant, keyring: keys.keyring }, at) };
+    });
   }
 
-  #activeGeneration(tenant: UserHash): Promise<ActiveGeneration | undefined> {
-    return this.database.withTenant(tenant, (tx) => this.store.readActiveGeneration(tx));
+  async #commit(tx: TenantTransaction, turn: OpenTurn, planned: readonly PlannedMemory[]): Promise<AddedMemory[]> {
+    const keyRefs = definedOf(planned.map(({ refs }) => refs.keyRef));
+    const contentRefs = definedOf(planned.map(({ refs }) => (refs.keyRef === undefined ? refs.contentRef : undefined)));
+    const known = keyRefs.length + contentRefs.length === 0 ? [] : await this.store.findByRefs(tx, { keyRefs, contentRefs });
+    const nextPosition = await this.#positions(tx, planned);
+    const changes: RowChanges = { expired: [], updated: [], created: [] };
+    const place = placer(turn, known, nextPosition, changes);
+    const added = planned.map(place);
+    await this.#apply(tx, turn, changes);
+    return added;
+  }
+
+  /** Gives out the next position of a run. */
+  async #positions(tx: TenantTransaction, planned: readonly PlannedMemory[]): Promise<(runRef: Buffer | undefined) => number | undefined> {
+    const runRefs = new Map(definedOf(planned.map(({ refs }) => refs.runRef)).map((runRef) => [hex(runRef), runRef]));
+    const last = runRefs.size === 0 ? new Map<string, number>() : await this.store.lastPositions(tx, [...runRefs.values()]);
+    return (runRef) => {
+      if (runRef === undefined) return undefined;
+      const position = (last.get(hex(runRef)) ?? -1) + 1;
+      last.set(hex(runRef), position);
+      return position;
+    };
+  }
+
+  async #apply(tx: TenantTransaction, turn: OpenTurn, { expired, updated, created }: RowChanges): Promise<void> {
+    for (const { expiresAt, rowVersion } of [...updated, ...created]) {
+      turn.dueBy(expiresAt);
+      if (rowVersion > KEPT_VERSIONS) turn.dueBy(turn.at);
+    }
+    if (expired.length > 0) {
+      const gone = await this.store.deleteMemories(tx, turn, expired);
+      turn.add({ memories: -gone.memories, bytes: -gone.bytes });
+      turn.dueBy(new Date(turn.at.getTime() + TOMBSTONES_KEPT_MS));
+    }
+    turn.add({ memories: created.length, bytes: sealedBytes([...updated, ...created]) });
+    if (updated.length > 0) {
+      const replaced = await this.store.updateMemories(tx, turn, updated);
+      if (replaced === undefined) throw new WriteConflict();
+      turn.add({ memories: 0, bytes: -replaced.chunkBytes });
+    }
+    if (created.length > 0) await this.store.insertMemories(tx, turn, created);
   }
 }
 
-function assertDimension(command: PutCommand, dimension: number): void {
-  if (command.dimension !== dimension) {
-    throw new InvalidArgumentError("memories", `their vectors have ${command.dimension} values, this user's other vectors have ${dimension}: all must come from one model`);
-  }
-}
-
-/** One for the text, one for the metadata, one a chunk. */
-function sealsOf({ memories }: PutCommand): number {
-  return memories.reduce((sum, { chunks }) => sum + 2 + chunks.length, 0);
-}
-
-function bytesOf(memories: readonly NewSealedMemory[]): number {
-  return memories.reduce(
-    (sum, { textCipher, metaCipher, chunks }) => sum + textCipher.length + metaCipher.length + chunks.reduce((s, { embCipher }) => s + embCipher.length, 0),
-    0,
+/** Decides, under the tenant's lock, what each memory of the call becomes, and notes it in `changes`. */
+function placer(
+  turn: OpenTurn,
+  known: readonly MemoryRefs[],
+  nextPosition: (runRef: Buffer | undefined) => number | undefined,
+  changes: RowChanges,
+): (planned: PlannedMemory, at: number) => AddedMemory {
+  const byKey = new Map(known.filter(({ keyRef }) => keyRef !== undefined).map((memory) => [hex(memory.keyRef), memory]));
+  const byContent = new Map<string, Pick<MemoryRefs, "id" | "rowVersion" | "position" | "createdAt">>(
+    known.filter(({ keyRef, isExpired }) => keyRef === undefined && !isExpired).map((memory) => [hex(memory.contentRef), memory]),
   );
+  return ({ refs, before, sealed, expiresAt }, at) => {
+    const row = refs.keyRef && byKey.get(hex(refs.keyRef));
+    const live = row?.isExpired === true ? undefined : row;
+    if (live?.id !== before?.id || live?.rowVersion !== before?.rowVersion) throw new WriteConflict();
+    const same = refs.keyRef === undefined && refs.contentRef !== undefined ? byContent.get(hex(refs.contentRef)) : sealed === undefined ? live : undefined;
+    if (same !== undefined) return addedMemory(same, same.createdAt, "duplicate");
+    if (sealed === undefined) throw new WriteConflict();
+    if (expiresAt !== undefined && expiresAt <= turn.at) throw new InvalidArgumentError(`memories[${at}].expires_at`, "must be later than now");
+
+    if (live !== undefined) {
+      const staysInRun = hex(live.runRef) === hex(refs.runRef);
+      const updated = { ...sealed, ...refs, position: staysInRun ? live.position : nextPosition(refs.runRef) };
+      changes.updated.push(updated);
+      return addedMemory(updated, live.createdAt, "update");
+    }
+    if (row !== undefined) changes.expired.push(row.id);
+    const created = { ...sealed, ...refs, position: nextPosition(refs.runRef) };
+    changes.created.push(created);
+    if (refs.keyRef === undefined && refs.contentRef !== undefined) byContent.set(hex(refs.contentRef), { ...created, createdAt: turn.at });
+    return addedMemory(created, turn.at, "create");
+  };
+}
+
+function addedMemory({ id, rowVersion, position }: Pick<MemoryRefs, "id" | "rowVersion" | "position">, createdAt: Date, event: string): AddedMemory {
+  return { id, createdAt: toTimestamp(createdAt), version: rowVersion, event, position };
+}
+
+
+function definedOf(refs: readonly (Buffer | undefined)[]): Buffer[] {
+  return refs.filter((ref) => ref !== undefined);
+}
+
+function hex(ref: Buffer | undefined): string {
+  return ref?.toString("hex") ?? "";
 }

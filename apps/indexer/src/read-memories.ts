@@ -1,49 +1,104 @@
-import type { Memory } from "@memseal/contracts/indexer";
+import type { ListQuery, Memory, MemoryVersion } from "@memseal/contracts/indexer";
+import { toTimestamp } from "@memseal/contracts/indexer";
 import { OpenError, type UserHash } from "@memseal/crypto";
 import { DataLossError, NotFoundError } from "@memseal/errors";
 import type { TenantKeys } from "@memseal/keys";
-import type { MemoryStore, SealedMemory, TenantDatabase } from "@memseal/storage";
-import { openMemory, toMessage } from "./sealed-memory.js";
+import { matches, type Filter } from "@memseal/retrieval";
+import type { MemoryStore, SealedMemory, SealedVersion, TenantDatabase } from "@memseal/storage";
+import type { IntegrityFailures } from "./integrity-failures.js";
+import { fieldsOf } from "./indexed-memory.js";
+import type { ListCursors } from "./list-cursor.js";
+import { openMemory, toMessage, type MemoryContent } from "./sealed-memory.js";
+import type { TenantCache } from "./tenant-cache.js";
 
 export interface MemoryPage {
   memories: Memory[];
-  /** Id of the last memory when there are older ones. */
-  next: string | undefined;
+  /** Asks for the next page; absent on the last one. */
+  nextCursor: string | undefined;
 }
 
-/** Memories by id and by age. */
+interface RowPage {
+  rows: readonly SealedMemory[];
+  /** The last memory that was looked at when there are older ones. */
+  last: string | undefined;
+}
+
+/** Memories by id and by age, and what they were before. */
 export class ReadMemories {
   constructor(
     private readonly database: TenantDatabase,
     private readonly store: MemoryStore,
     private readonly keys: TenantKeys,
+    private readonly cache: TenantCache,
+    private readonly cursors: ListCursors,
+    private readonly damage: IntegrityFailures,
   ) {}
 
   /** @throws NotFoundError for absent and foreign ids alike; DataLossError when it does not open */
   async get(tenant: UserHash, id: string): Promise<Memory> {
     const [row] = await this.database.withTenant(tenant, (tx) => this.store.readMemories(tx, [id]));
     if (row === undefined) throw new NotFoundError("memory");
-    return this.#openForCaller(row, tenant);
+    return toMessage(row, await this.#open(row, tenant, row.epoch));
   }
 
-  /** Newest first. @throws DataLossError when one does not open */
-  async list(tenant: UserHash, { before, limit }: { before: string | undefined; limit: number }): Promise<MemoryPage> {
-    // One more than asked for says whether there are older ones.
-    const rows = await this.database.withTenant(tenant, (tx) => this.store.listMemories(tx, { before, limit: limit + 1 }));
-    const page = rows.slice(0, limit);
+  /** All kept versions, newest first. @throws NotFoundError; DataLossError when one does not open */
+  async history(tenant: UserHash, id: string): Promise<MemoryVersion[]> {
+    const { row, older } = await this.database.withTenant(
+      tenant,
+      async (tx) => ({ row: (await this.store.readMemories(tx, [id]))[0], older: await this.store.readOlderVersions(tx, id) }),
+      { snapshot: true },
+    );
+    if (row === undefined) throw new NotFoundError("memory");
+    const versions: readonly SealedVersion[] = [{ ...row, at: row.updatedAt }, ...older];
+    return Promise.all(versions.map(async (version) => ({
+      event: version.rowVersion === 1 ? "create" : "update",
+      at: toTimestamp(version.at),
+      memory: toMessage({ ...row, rowVersion: version.rowVersion, updatedAt: version.at }, await this.#open({ ...version, id }, tenant, row.epoch)),
+    })));
+  }
+
+  /** A memory as it was in one of its versions. @throws NotFoundError where that, or the memory, is gone; DataLossError */
+  async version(tenant: UserHash, id: string, version: number): Promise<Memory> {
+    const found = (await this.history(tenant, id)).find(({ memory }) => memory?.version === version);
+    if (found?.memory === undefined) throw new NotFoundError("memory");
+    return found.memory;
+  }
+
+  /** Newest first. @throws DataLossError when one does not open; InvalidArgumentError for a cursor that is not from here */
+  async list(tenant: UserHash, { limit, cursor, filter }: ListQuery): Promise<MemoryPage> {
+    const before = cursor === undefined ? undefined : await this.cursors.decode(tenant, cursor);
+    const { rows, last } = filter === undefined ? await this.#newest(tenant, before, limit) : await this.#matching(tenant, filter, before, limit);
+    const opened = await Promise.all(rows.map(async (row) => ({ row, content: await this.#open(row, tenant, row.epoch) })));
+    // One that was changed since it was chosen may no longer match.
+    const found = filter === undefined ? opened : opened.filter(({ row, content }) => matches(filter, fieldsOf(row, content).fields));
     return {
-      memories: await Promise.all(page.map((row) => this.#openForCaller(row, tenant))),
-      next: rows.length > limit ? page.at(-1)?.id : undefined,
+      memories: found.map(({ row, content }) => toMessage(row, content)),
+      nextCursor: last === undefined ? undefined : await this.cursors.encode(tenant, last),
     };
   }
 
-  async #openForCaller(row: SealedMemory, tenant: UserHash): Promise<Memory> {
-    const { keyring } = await this.keys.get(tenant, row.epoch);
+  async #newest(tenant: UserHash, before: string | undefined, limit: number): Promise<RowPage> {
+    // One more than asked for says whether there are older ones.
+    const rows = await this.database.withTenant(tenant, (tx) => this.store.listMemories(tx, { before, limit: limit + 1 }));
+    const page = rows.slice(0, limit);
+    return { rows: page, last: rows.length > limit ? page.at(-1)?.id : undefined };
+  }
+
+  async #matching(tenant: UserHash, filter: Filter, before: string | undefined, limit: number): Promise<RowPage> {
+    const chosen = (await this.cache.use(tenant, ({ index }, now) => index.select({ filter, now, before, limit: limit + 1 }))) ?? [];
+    const ids = chosen.slice(0, limit).map(({ id }) => id);
+    const rows = ids.length === 0 ? [] : await this.database.withTenant(tenant, (tx) => this.store.readMemories(tx, ids));
+    return { rows: [...rows].sort((a, b) => (a.id < b.id ? 1 : -1)), last: chosen.length > limit ? ids.at(-1) : undefined };
+  }
+
+  async #open(row: Pick<SealedMemory, "id" | "rowVersion" | "textCipher" | "metaCipher">, tenant: UserHash, epoch: number): Promise<MemoryContent> {
+    const { keyring } = await this.keys.get(tenant, epoch);
     try {
-      return toMessage(row, openMemory(row, { tenant, keyring }));
+      return openMemory(row, { tenant, keyring });
     } catch (error) {
-      if (error instanceof OpenError) throw new DataLossError(row.id, { cause: error });
-      throw error;
+      if (!(error instanceof OpenError)) throw error;
+      this.damage.report(tenant, epoch, [row]);
+      throw new DataLossError(row.id, { cause: error });
     }
   }
 }

@@ -4,6 +4,7 @@ import type { TenantKeys } from "@memseal/keys";
 import { metadataFieldsOf, type Hit } from "@memseal/retrieval";
 import type { MemoryStore, SealedMemory, TenantDatabase } from "@memseal/storage";
 import { codePointSlicer } from "./code-points.js";
+import type { DamagedRow, IntegrityFailures } from "./integrity-failures.js";
 import { openMemory, toMessage, type TenantSeal } from "./sealed-memory.js";
 import type { TenantCache } from "./tenant-cache.js";
 
@@ -21,50 +22,58 @@ export class SearchMemories {
     private readonly store: MemoryStore,
     private readonly cache: TenantCache,
     private readonly keys: TenantKeys,
+    private readonly damage: IntegrityFailures,
   ) {}
 
-  async search(tenant: UserHash, { query, vector, filter, candidates: wanted }: IndexerSearchQuery): Promise<SearchOutcome> {
-    const found = await this.cache.use(tenant, ({ index, damaged }) => ({
+  /** @throws as TenantCache.use and TenantIndex.search */
+  async search(tenant: UserHash, { query, vector, filter, candidates: wanted, threshold, halfLifeDays, asOf }: IndexerSearchQuery): Promise<SearchOutcome> {
+    const found = await this.cache.use(tenant, ({ index, damaged }, now) => ({
       // Twice as many: a memory that changes before it is opened makes room for the next.
-      ...index.search({ query, vector, filter, limit: wanted * 2 }),
-      damaged: new Set(damaged),
+      ...index.search({ query, vector, filter, limit: wanted * 2, now, threshold, halfLifeDays, asOf: asOf?.getTime() }),
+      damagedIds: new Set(damaged.keys()),
     }));
     if (found === undefined) return { candidates: [], totalMatching: 0, integrityFailures: 0, unknownFields: metadataFieldsOf(filter).map((path) => path.join(".")) };
-    const { hits, totalMatching, unknownFields, damaged } = found;
+    const { hits, totalMatching, unknownFields, damagedIds } = found;
     const candidates: Candidate[] = [];
     for (let next = 0; next < hits.length && candidates.length < wanted;) {
       const batch = hits.slice(next, next + wanted - candidates.length);
       next += batch.length;
-      const rows = await this.database.withTenant(tenant, (tx) => this.store.readMemories(tx, batch.map(({ memoryId }) => memoryId)));
-      const rowOf = new Map(rows.map((row) => [row.id, row]));
-      for (const hit of batch) {
-        const row = rowOf.get(hit.memoryId);
-        // Deleted or updated since: a concurrent change, not damage.
-        if (row?.rowVersion !== hit.rowVersion) continue;
-        const { keyring } = await this.keys.get(tenant, row.epoch);
-        try {
-          candidates.push(openCandidate(row, hit, { tenant, keyring }));
-        } catch (error) {
-          if (!(error instanceof OpenError)) throw error;
-          damaged.add(hit.memoryId);
-        }
+      const { opened, damaged } = await this.#open(tenant, batch);
+      candidates.push(...opened);
+      for (const { id } of damaged) damagedIds.add(id);
+    }
+    return { candidates, totalMatching, integrityFailures: damagedIds.size, unknownFields };
+  }
+
+  /** Those of the hits that are still what the index knows, opened. */
+  async #open(tenant: UserHash, hits: readonly Hit[]): Promise<{ opened: Candidate[]; damaged: DamagedRow[] }> {
+    const rows = await this.database.withTenant(tenant, (tx) => this.store.readMemories(tx, hits.map(({ memoryId }) => memoryId)));
+    const rowOf = new Map(rows.map((row) => [row.id, row]));
+    const opened: Candidate[] = [];
+    const damaged: SealedMemory[] = [];
+    for (const hit of hits) {
+      const row = rowOf.get(hit.memoryId);
+      // Deleted or updated since: a concurrent change, not damage.
+      if (row?.rowVersion !== hit.rowVersion) continue;
+      const { keyring } = await this.keys.get(tenant, row.epoch);
+      try {
+        opened.push(openCandidate(row, hit, { tenant, keyring }));
+      } catch (error) {
+        if (!(error instanceof OpenError)) throw error;
+        damaged.push(row);
       }
     }
-    return { candidates, totalMatching, integrityFailures: damaged.size, unknownFields };
+    for (const row of damaged) this.damage.report(tenant, row.epoch, [row]);
+    return { opened, damaged };
   }
 }
 
 function openCandidate(row: SealedMemory, hit: Hit, seal: TenantSeal): Candidate {
   const content = openMemory(row, seal);
+  const { chunkNo, start, end, similarity, similarityRank, bm25, bm25Rank, context, decay, fused } = hit;
   return {
     memory: toMessage(row, content),
-    passage: { index: hit.chunkNo, start: hit.start, end: hit.end, text: codePointSlicer(content.text)(hit.start, hit.end) },
-    scores: {
-      similarity: hit.similarity,
-      similarityRank: hit.similarityRank,
-      bm25: hit.bm25,
-      bm25Rank: hit.bm25Rank,
-      fused: hit.fused,
-    },
+    passage: { index: chunkNo, start, end, text: codePointSlicer(content.text)(start, end) },
+    scores: { similarity, similarityRank, bm25, bm25Rank, context, decay, fused },
   };
 }

@@ -1,32 +1,29 @@
 import { randomBytes } from "node:crypto";
-import type { MemoryToPut } from "@memseal/contracts/indexer";
-import { parseUserHash, SecretBytes, type UserHash } from "@memseal/crypto";
-import { FileProvider, TenantKeys } from "@memseal/keys";
-import { createPool, MemoryStore, TenantDatabase, TenantKeyStore } from "@memseal/storage";
+import { SecretBytes, type UserHash } from "@memseal/crypto";
+import { FileProvider } from "@memseal/keys";
+import { createPool, TenantDatabase } from "@memseal/storage";
 import { startTestDatabase, type TestDatabase } from "@memseal/storage/testing";
 import { Logger } from "@memseal/telemetry";
 import type pg from "pg";
-import { DeleteMemory } from "./delete-memory.js";
-import { PutMemories } from "./put-memories.js";
-import { TenantCache, type LoadedTenant } from "./tenant-cache.js";
-import { TenantWrites } from "./tenant-writes.js";
+import { newTenant, testIndexer, type TestIndexer } from "./indexer.fixture.js";
+import type { LoadedTenant, TenantCache } from "./tenant-cache.js";
 
 const DIMENSION = 256;
 /** Of one memory's vector. */
 const MEMORY_BYTES = 4 * DIMENSION;
 
-const store = new MemoryStore();
 const root = new FileProvider(SecretBytes.of(randomBytes(32)));
 let test: TestDatabase;
 let pool: pg.Pool;
 let database: TenantDatabase;
-let writes: TenantWrites;
+/** Another process, as far as the database can tell: its cache is no concern of these tests. */
+let writer: TestIndexer;
 
 beforeAll(async () => {
   test = await startTestDatabase();
   pool = createPool(test.urls.app, new Logger("test", () => undefined), 8);
   database = new TenantDatabase(pool);
-  writes = new TenantWrites(database);
+  writer = testIndexer({ database, root });
 });
 
 afterAll(async () => {
@@ -34,24 +31,18 @@ afterAll(async () => {
   await test.stop();
 });
 
-const newTenant = () => parseUserHash(randomBytes(32).toString("hex"));
+/** No two of one text: that would be a duplicate. */
+const put = (tenant: UserHash, count: number): Promise<string[]> =>
+  writer.add(tenant, Array.from({ length: count }, () => ({ text: `note ${randomBytes(8).toString("hex")}`, vector: Float32Array.from({ length: DIMENSION }, () => Math.random() - 0.5) })));
+const remove = (tenant: UserHash, id: string) => writer.deletes.deleteOne(writer.callOf(tenant), id);
 
-function put(tenant: UserHash, count: number): Promise<string[]> {
-  const memories = Array.from({ length: count }, (_m, i): MemoryToPut => ({
-    content: { text: `note ${i}`, tags: [] },
-    chunks: [{ start: 0, end: 6, vector: Float32Array.from({ length: DIMENSION }, () => Math.random() - 0.5) }],
-  }));
-  const keys = new TenantKeys(new TenantKeyStore(database), root);
-  return new PutMemories(database, writes, store, keys).put(tenant, { memories, model: "m", dimension: DIMENSION }).then((added) => added.map(({ id }) => id));
-}
-
-const newCache = (maxBytes: number, provider = root) => new TenantCache(database, store, new TenantKeys(new TenantKeyStore(database), provider), maxBytes);
+const newCache = (maxBytes: number, provider = root) => testIndexer({ database, root: provider, maxBytes }).cache;
 const itself = (loaded: LoadedTenant) => loaded;
-const found = (cache: TenantCache, tenant: UserHash) => cache.use(tenant, ({ index }) => index.search({ query: "note", limit: 100 }).totalMatching);
+const found = (cache: TenantCache, tenant: UserHash) => cache.use(tenant, ({ index }, now) => index.search({ query: "note", limit: 100, now }).totalMatching);
 
 describe("TenantCache", () => {
   it("counts an index as large as it grew, and zeroes what no longer fits", async () => {
-    const cache = newCache(250 * MEMORY_BYTES);
+    const cache = newCache(300 * MEMORY_BYTES);
     const [small, grown, other] = [newTenant(), newTenant(), newTenant()];
     await put(grown, 1);
     const index = (await cache.use(grown, itself))!;
@@ -81,7 +72,7 @@ describe("TenantCache", () => {
     const [id] = await put(tenant, 1);
     const warm = newCache(1e6);
     expect(await found(warm, tenant)).toBe(1);
-    await new DeleteMemory(writes, store).delete(tenant, id);
+    await remove(tenant, id);
     expect(await found(warm, tenant)).toBe(0);
     expect(await found(newCache(1e6), tenant)).toBe(0);
   });
@@ -91,7 +82,7 @@ describe("TenantCache", () => {
     const ids = await put(tenant, 3);
     const cache = newCache(1e6);
     const before = (await cache.use(tenant, itself))!;
-    await new DeleteMemory(writes, store).delete(tenant, ids[0]);
+    await remove(tenant, ids[0]);
     await test.asSuperuser("DELETE FROM memseal.memory_tombstone WHERE user_hash = $1", [Buffer.from(tenant, "hex")]);
     await test.asSuperuser("UPDATE memseal.tenant SET tombstone_floor = seq WHERE user_hash = $1", [Buffer.from(tenant, "hex")]);
     expect(await found(cache, tenant)).toBe(2);
@@ -125,7 +116,7 @@ describe("writes of one tenant", () => {
   it("deleting the last memory at once, many times over, delete it once and say so", async () => {
     const tenant = newTenant();
     const [id] = await put(tenant, 1);
-    const outcomes = await Promise.allSettled(Array.from({ length: 5 }, () => new DeleteMemory(new TenantWrites(database), store).delete(tenant, id)));
+    const outcomes = await Promise.allSettled(Array.from({ length: 5 }, () => testIndexer({ database, root }).deletes.deleteOne(writer.callOf(tenant), id)));
     expect(outcomes.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
     for (const outcome of outcomes) if (outcome.status === "rejected") expect(outcome.reason).toMatchObject({ code: "not_found" });
     const [totals] = await test.asSuperuser("SELECT memory_count, byte_count FROM memseal.tenant WHERE user_hash = $1", [Buffer.from(tenant, "hex")]);

@@ -1,22 +1,30 @@
 import { setImmediate as nextTick } from "node:timers/promises";
-import { filterableMetadata } from "@memseal/contracts/indexer";
 import { OpenError, type UserHash } from "@memseal/crypto";
 import { AppError } from "@memseal/errors";
 import type { TenantKeys } from "@memseal/keys";
-import { TenantIndex, type IndexedMemory } from "@memseal/retrieval";
-import type { Changes, MemoryStore, SealedChunk, SealedMemory, TenantDatabase, TenantState } from "@memseal/storage";
+import { TenantIndex } from "@memseal/retrieval";
+import type { ChangePage, MemoryStore, SealedChunk, TenantDatabase, TenantState, TenantStore } from "@memseal/storage";
 import { LRUCache } from "lru-cache";
-import { codePointSlicer } from "./code-points.js";
-import { openChunk, openMemory, type MemoryContent, type TenantSeal } from "./sealed-memory.js";
+import pLimit from "p-limit";
+import { indexedMemory } from "./indexed-memory.js";
+import type { IntegrityFailures } from "./integrity-failures.js";
+import { openChunks, openMemory, type TenantSeal } from "./sealed-memory.js";
 
 /** The event loop is free again after at most this long. */
 const SLICE_MS = 10;
+/** Tenants that are loaded at once: more would only take each other's time and memory. */
+const LOADS_AT_ONCE = 2;
+/** A page of changes: so many chunks, as far as the memories before tell. */
+const PAGE_CHUNKS = 1_024;
+const PAGE_MEMORIES = 256;
+/** Greater than every id: a page begins after all of a seq. */
+const AFTER_ALL_IDS = "ffffffff-ffff-ffff-ffff-ffffffffffff";
 
 /** A tenant's index in memory and how far it has come. */
 export interface LoadedTenant {
   readonly index: TenantIndex;
-  /** Memories left out because a row of theirs does not open. */
-  readonly damaged: Set<string>;
+  /** Versions of memories left out because a row of theirs does not open, by memory. */
+  readonly damaged: Map<string, number>;
   readonly epoch: number;
   readonly generation: number;
   /** Every write up to this seq is in the index. */
@@ -24,6 +32,16 @@ export interface LoadedTenant {
   /** Evicted: its vectors and postings are zero. */
   cleared: boolean;
 }
+
+export interface TenantCacheOptions {
+  /** Of all indexes together. */
+  maxBytes: number;
+  /** Of one tenant: beyond, a search is refused. */
+  maxTenantChunks: number;
+}
+
+/** Read between two pages, the tenant was not what the first one was of: begin again. */
+class Overtaken extends Error {}
 
 /**
  * Tenant indexes, built from sealed rows on first use and brought up to date before each use. Bounded in bytes;
@@ -33,42 +51,56 @@ export class TenantCache {
   // Held in a wrapper, new at each change: the cache measures an entry when it is set, and only where it differs.
   readonly #cached: LRUCache<UserHash, { readonly loaded: LoadedTenant }>;
   readonly #refreshing = new Map<UserHash, Promise<LoadedTenant>>();
+  readonly #limitLoads = pLimit(LOADS_AT_ONCE);
 
   constructor(
     private readonly database: TenantDatabase,
-    private readonly store: MemoryStore,
+    private readonly stores: { tenants: TenantStore; memories: MemoryStore },
     private readonly keys: TenantKeys,
-    maxBytes: number,
+    private readonly damage: IntegrityFailures,
+    private readonly options: TenantCacheOptions,
   ) {
     this.#cached = new LRUCache({
-      maxSize: maxBytes,
+      maxSize: options.maxBytes,
       sizeCalculation: ({ loaded }) => loaded.index.bytes,
       // "set": the same index, measured again.
       dispose: ({ loaded }, _tenant, reason) => { if (reason !== "set") clear(loaded); },
     });
   }
 
+  /** Of all indexes in memory together. */
+  get bytes(): number {
+    return this.#cached.calculatedSize;
+  }
+
   /**
    * Runs `use` on an index that has everything acknowledged before this call, or returns undefined where the
-   * tenant has nothing. `use` is synchronous: nothing can evict the index under it.
+   * tenant has nothing. `use` is synchronous: nothing can evict the index under it. now: ms since 1970 by the database's clock.
+   * @throws AppError resource_exhausted where the tenant has too many chunks
    */
-  async use<T>(tenant: UserHash, use: (loaded: LoadedTenant) => T): Promise<T | undefined> {
+  async use<T>(tenant: UserHash, use: (loaded: LoadedTenant, now: number) => T): Promise<T | undefined> {
     for (;;) {
-      const state = await this.store.readState(this.database, tenant);
-      if (!state?.active) {
-        this.#cached.delete(tenant);
+      const state = await this.stores.tenants.readState(this.database, tenant);
+      if (state?.status !== "active") {
+        this.drop(tenant);
         return undefined;
       }
       const loaded = await this.#refresh(tenant, state);
       // Evicted between its refresh and now: an empty answer would be wrong.
       if (loaded.cleared) continue;
       try {
-        return use(loaded);
+        return use(loaded, state.now.getTime());
       } finally {
         // An index larger than the whole cache serves once and is not kept.
         if (this.#cached.peek(tenant)?.loaded !== loaded) clear(loaded);
       }
     }
+  }
+
+  /** Forgets a tenant and its keys: after an erasure nothing of it stays in memory. */
+  drop(tenant: UserHash): void {
+    this.#cached.delete(tenant);
+    this.keys.forget(tenant);
   }
 
   /** One refresh a tenant at a time; whoever comes while one runs shares its end and looks again. */
@@ -88,35 +120,71 @@ export class TenantCache {
   }
 
   async #bringUp(tenant: UserHash, state: TenantState, loaded: LoadedTenant | undefined): Promise<LoadedTenant> {
-    const usable = loaded !== undefined && loaded.epoch >= state.epoch && loaded.generation === state.generation;
-    if (loaded !== undefined && !usable) this.#cached.delete(tenant);
-    const target = usable ? loaded : await this.#empty(tenant, state);
-    const changes = await this.database.withTenant(
-      tenant,
-      (tx) => this.store.changesSince(tx, { seq: target.appliedSeq, generation: target.generation }),
-      { snapshot: true },
-    );
-    const isOvertaken = changes.epoch !== target.epoch;
-    // Deletions between the two have left no trace: only a fresh load knows what is gone.
-    const isBehindFloor = target.appliedSeq > 0 && target.appliedSeq < changes.tombstoneFloor;
-    if (isOvertaken || isBehindFloor) {
-      this.#cached.delete(tenant);
-      return this.#bringUp(tenant, { ...state, epoch: changes.epoch }, undefined);
+    // Behind the floor, deletions have left no trace: only a fresh load knows what is gone.
+    const isUsable = loaded !== undefined && loaded.epoch >= state.epoch && loaded.generation === state.generation && loaded.appliedSeq >= state.tombstoneFloor;
+    if (loaded !== undefined && isUsable) {
+      try {
+        return await this.#catchUp(tenant, loaded, loaded.appliedSeq);
+      } catch (error) {
+        if (!(error instanceof Overtaken)) throw error;
+      }
     }
-    const { keyring } = await this.keys.get(tenant, changes.epoch);
-    await apply(changes, target, { tenant, keyring });
-    target.appliedSeq = changes.seq;
+    this.#cached.delete(tenant);
+    return this.#limitLoads(() => this.#load(tenant));
+  }
+
+  async #load(tenant: UserHash): Promise<LoadedTenant> {
+    for (;;) {
+      const state = await this.stores.tenants.readState(this.database, tenant);
+      const embedding = await this.stores.tenants.readActiveGeneration(this.database, tenant);
+      if (state === undefined || embedding === undefined) throw new AppError("data_loss", "this tenant's embedding generation is missing: restore it from your backup");
+      const { epoch, generation } = state;
+      const target: LoadedTenant = { index: new TenantIndex({ dimension: embedding.dimension }), damaged: new Map(), epoch, generation, appliedSeq: 0, cleared: false };
+      try {
+        return await this.#catchUp(tenant, target, state.seq);
+      } catch (error) {
+        clear(target);
+        if (!(error instanceof Overtaken)) throw error;
+      }
+    }
+  }
+
+  /** Applies what is newer than the index, page by page. deletedSince: nothing deleted before that is in the index. */
+  async #catchUp(tenant: UserHash, target: LoadedTenant, deletedSince: number): Promise<LoadedTenant> {
+    let after = { seq: target.appliedSeq, id: AFTER_ALL_IDS };
+    for (let chunksPerMemory = PAGE_CHUNKS / PAGE_MEMORIES; ; ) {
+      const limit = Math.max(1, Math.min(PAGE_MEMORIES, Math.floor(PAGE_CHUNKS / chunksPerMemory)));
+      const page = await this.database.withTenant(
+        tenant,
+        (tx) => this.stores.memories.readChanges(tx, { after, generation: target.generation, deletedSince, limit }),
+        { snapshot: true },
+      );
+      if (page.epoch !== target.epoch || page.generation !== target.generation || page.tombstoneFloor > deletedSince) throw new Overtaken();
+      const { keyring } = await this.keys.get(tenant, page.epoch);
+      const damaged = await apply(page, target, { tenant, keyring });
+      this.damage.report(tenant, page.epoch, damaged);
+      this.#assertSize(target);
+      const last = page.memories.at(-1);
+      if (last !== undefined) {
+        after = { seq: last.seq, id: last.id };
+        chunksPerMemory = page.chunks.length / page.memories.length || 1;
+      }
+      if (page.deletedIds !== undefined) return this.#keep(tenant, target, page.seq);
+    }
+  }
+
+  #keep(tenant: UserHash, target: LoadedTenant, seq: number): LoadedTenant {
+    target.appliedSeq = seq;
     // Evicted while it was filled: zero what came in since, and leave it out.
     if (target.cleared) clear(target);
     else this.#cached.set(tenant, { loaded: target });
     return target;
   }
 
-  async #empty(tenant: UserHash, { epoch }: TenantState): Promise<LoadedTenant> {
-    const embedding = await this.database.withTenant(tenant, (tx) => this.store.readActiveGeneration(tx));
-    if (embedding === undefined) throw new AppError("data_loss", "this tenant's embedding generation is missing: restore it from your backup");
-    const { dimension, generation } = embedding;
-    return { index: new TenantIndex({ dimension }), damaged: new Set(), epoch, generation, appliedSeq: 0, cleared: false };
+  #assertSize({ index }: LoadedTenant): void {
+    const { maxTenantChunks } = this.options;
+    if (index.chunkCount <= maxTenantChunks) return;
+    throw new AppError("resource_exhausted", `this user's memories make more than ${maxTenantChunks} searchable spans: delete some, or raise MEMSEAL_MAX_TENANT_CHUNKS`);
   }
 }
 
@@ -129,59 +197,34 @@ function clear(loaded: LoadedTenant): void {
   loaded.index.clear();
 }
 
-/** Applying a change twice is the same as once, so a change newer than the state that was read does no harm. */
-async function apply(changes: Changes, { index, damaged }: LoadedTenant, seal: TenantSeal): Promise<void> {
-  for (const id of changes.deletedIds) {
-    index.remove(id);
-    damaged.delete(id);
-  }
-  const chunksOf = new Map<string, SealedChunk[]>(changes.memories.map(({ id }) => [id, []]));
-  for (const chunk of changes.chunks) chunksOf.get(chunk.memoryId)?.push(chunk);
+/**
+ * Applies a page in slices of time. Applying a change twice is the same as once, so a change newer than the state that was
+ * read does no harm. Returns what does not open.
+ */
+async function apply({ memories, chunks, deletedIds = [] }: ChangePage, { index, damaged }: LoadedTenant, seal: TenantSeal): Promise<{ id: string; rowVersion: number }[]> {
+  const chunksOf = new Map<string, SealedChunk[]>(memories.map(({ id }) => [id, []]));
+  for (const chunk of chunks) chunksOf.get(chunk.memoryId)?.push(chunk);
+  const unopened: { id: string; rowVersion: number }[] = [];
   let sliceEnd = performance.now() + SLICE_MS;
-  for (const row of changes.memories) {
+  for (const row of memories) {
     try {
-      const content = openMemory(row, seal);
-      const slice = codePointSlicer(content.text);
-      const { fields, leftOut } = filterableOf(row, content);
-      const chunks = openChunks(chunksOf.get(row.id) ?? [], seal);
-      index.put({
-        id: row.id,
-        rowVersion: row.rowVersion,
-        fields,
-        leftOut,
-        heading: headingOf(content.occurredAt ?? row.createdAt, content.role ?? content.source),
-        chunks: chunks.map(({ start, end, vector }) => ({ start, end, vector, text: slice(start, end) })),
-      });
+      index.put(indexedMemory(row, openMemory(row, seal), openChunks(chunksOf.get(row.id) ?? [], seal)));
       damaged.delete(row.id);
     } catch (error) {
       if (!(error instanceof OpenError)) throw error;
       index.remove(row.id);
-      damaged.add(row.id);
+      damaged.set(row.id, row.rowVersion);
+      unopened.push(row);
     }
     if (performance.now() > sliceEnd) {
       await nextTick();
       sliceEnd = performance.now() + SLICE_MS;
     }
   }
-}
-
-/** @throws OpenError also where chunks are missing: in one snapshot every memory has all of its own */
-function openChunks(rows: readonly SealedChunk[], seal: TenantSeal): ReturnType<typeof openChunk>[] {
-  if (rows.length === 0 || rows.some(({ chunkNo }, i) => chunkNo !== i)) throw new OpenError();
-  return rows.map((row) => openChunk(row, seal));
-}
-
-/** By the names that callers use in filters. */
-function filterableOf({ createdAt, updatedAt }: SealedMemory, content: MemoryContent): Pick<IndexedMemory, "fields" | "leftOut"> {
-  const { agentId, role, source, tags, metadata = {}, occurredAt = createdAt } = content;
-  const { kept, leftOut } = filterableMetadata(metadata);
-  const times = { occurred_at: occurredAt.getTime(), created_at: createdAt.getTime(), updated_at: updatedAt.getTime() };
-  return { fields: { agent_id: agentId, role, source, tags, ...times, metadata: kept }, leftOut };
-}
-
-const DATE = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "long", year: "numeric", timeZone: "UTC" });
-
-/** `8 May 2023 Maya`: the words of a memory's date and speaker are searched with its text. */
-function headingOf(occurredAt: Date, speaker: string | undefined): string {
-  return speaker === undefined ? DATE.format(occurredAt) : `${DATE.format(occurredAt)} ${speaker}`;
+  // After the memories: one that an earlier page brought may be among them.
+  for (const id of deletedIds) {
+    index.remove(id);
+    damaged.delete(id);
+  }
+  return unopened;
 }

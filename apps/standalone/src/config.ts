@@ -8,9 +8,10 @@ export const standaloneConfig = z.object({
   MEMSEAL_HOME: z.string().default(join(homedir(), ".memseal")).transform((dir) => resolve(dir)),
   MEMSEAL_HTTP_ADDRESS: z.string().default("127.0.0.1:7480"),
   MEMSEAL_GRPC_ADDRESS: z.string().default("127.0.0.1:7481"),
-  /** A PostgreSQL of your own, as app, auth and owner role; all three, or none for the embedded one. */
+  /** A PostgreSQL of your own, as app, auth, scheduler and owner role; all four, or none for the embedded one. */
   DATABASE_URL: z.string().optional(),
   DATABASE_AUTH_URL: z.string().optional(),
+  DATABASE_SCHEDULER_URL: z.string().optional(),
   DATABASE_OWNER_URL: z.string().optional(),
 });
 

@@ -62,6 +62,7 @@ await runService(log, async () => {
         MEMSEAL_INDEXER_ADDRESS: `unix:${indexerSocket}`,
         DATABASE_URL: database.urls.app,
         DATABASE_AUTH_URL: database.urls.auth,
+        DATABASE_SCHEDULER_URL: database.urls.scheduler,
         MEMSEAL_ROOT_KEY_FILE: secrets.files.rootKey,
         MEMSEAL_ASSERTION_PUBLIC_KEY_FILES: publicKeyFile,
       },

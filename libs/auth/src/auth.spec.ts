@@ -8,7 +8,7 @@ import { SignJWT } from "jose";
 import { formatApiKey, generateApiKey, hashApiKeySecret, parseApiKey } from "./api-keys.js";
 import { AssertionSigner, AssertionVerifier, generateAssertionKeys, type TenantClaims } from "./tenant-assertion.js";
 
-const claims: TenantClaims = { tenant: parseUserHash("ab".repeat(32)), scopes: ["read"], method: "read" };
+const claims: TenantClaims = { tenant: parseUserHash("ab".repeat(32)), actor: "api-key test", scopes: ["read"], method: "read" };
 
 describe("API keys", () => {
   it("come back from their printed form", () => {
@@ -41,7 +41,7 @@ describe("tenant assertion", () => {
   const verifier = AssertionVerifier.load([file("a.pub", pair.publicKey)]);
   afterAll(() => { rmSync(dir, { recursive: true }); });
 
-  it("carries tenant, scopes and method class from signer to verifier", async () => {
+  it("carries tenant, actor, scopes and method class from signer to verifier", async () => {
     expect(await verifier.verify(await signer.sign(claims), "read")).toEqual(claims);
   });
 

@@ -15,10 +15,13 @@ const MAX_LIFETIME_S = 60;
 const CLOCK_TOLERANCE_S = 5;
 
 /** Which calls an assertion allows. */
-export type MethodClass = "read" | "write";
+export const METHOD_CLASSES = ["read", "write", "admin"] as const;
+export type MethodClass = (typeof METHOD_CLASSES)[number];
 
 export interface TenantClaims {
   tenant: UserHash;
+  /** Who acts for the tenant, such as `api-key 3f9a`: for the audit trail. */
+  actor: string;
   scopes: readonly string[];
   method: MethodClass;
 }
@@ -28,8 +31,9 @@ const PRIVATE_PEM = /PRIVATE KEY-----/;
 
 const claimsSchema = z.object({
   tenant: z.string(),
+  actor: z.string().min(1).max(256),
   scopes: z.array(z.string()),
-  method: z.enum(["read", "write"]),
+  method: z.enum(METHOD_CLASSES),
   iat: z.int(),
   exp: z.int(),
 });
@@ -49,8 +53,8 @@ export class AssertionSigner {
     return new AssertionSigner(loadKey(privateKeyFile, createPrivateKey));
   }
 
-  sign({ tenant, scopes, method }: TenantClaims): Promise<string> {
-    return new SignJWT({ tenant, scopes: [...scopes], method })
+  sign({ tenant, actor, scopes, method }: TenantClaims): Promise<string> {
+    return new SignJWT({ tenant, actor, scopes: [...scopes], method })
       .setProtectedHeader({ alg: "EdDSA", kid: this.#kid })
       .setAudience(AUDIENCE)
       .setIssuedAt()
@@ -86,7 +90,7 @@ export class AssertionVerifier {
       });
       const claims = claimsSchema.parse(payload);
       if (claims.method !== method || claims.exp - claims.iat > MAX_LIFETIME_S) throw new UnauthenticatedError();
-      return { tenant: parseUserHash(claims.tenant), scopes: claims.scopes, method };
+      return { tenant: parseUserHash(claims.tenant), actor: claims.actor, scopes: claims.scopes, method };
     } catch {
       throw new UnauthenticatedError("the tenant assertion is missing, expired or not signed by a known gateway for this call");
     }

@@ -4,19 +4,20 @@ export {
   type Candidate,
   type Chunk,
   type PutMemory,
+  PutResponse,
   type PutRequest,
-  type PutResponse,
   type ResolveKeyRequest,
   type ResolveKeyResponse,
   type SearchRequest,
   type SearchResponse,
   type UpdateRequest,
 } from "./generated/memseal/indexer/v1/indexer.js";
+export { DeleteResponse } from "./generated/memseal/v1/memory.js";
 export type {
   AddedMemory,
+  AuditEvent,
   DeleteManyRequest,
   DeleteRequest,
-  DeleteResponse,
   EraseRequest,
   ErasureReceipt,
   GetRequest,
@@ -27,6 +28,7 @@ export type {
   ListRequest,
   ListResponse,
   Memory,
+  MemoryVersion,
 } from "./generated/memseal/v1/memory.js";
 export { SealedMetadata } from "./generated/memseal/sealed/v1/metadata.js";
 export {
@@ -40,8 +42,9 @@ export {
   type PutCommand,
   type UpdateCommand,
 } from "./indexer-to-domain.js";
+export type { MemoryChanges } from "./update-to-domain.js";
 export { parseErase, parseListAudit } from "./admin-to-domain.js";
 export { filterableMetadata } from "./metadata.js";
-export { parseDeleteMany, parseList, parseMemoryRef } from "./selection-to-domain.js";
+export { parseDeleteMany, parseList, parseMemoryRef, type DeleteMany, type ListQuery, type Page, type Selection } from "./selection-to-domain.js";
 export { fromTimestamp, toTimestamp } from "./timestamp.js";
 export { encodeVector } from "./vector.js";

@@ -18,7 +18,7 @@ const CIPHERTEXT_AT = NONCE_AT + NONCE_BYTES;
 export const OVERHEAD_BYTES = CIPHERTEXT_AT + TAG_BYTES;
 
 /** Which field of a row a blob is; the byte in the field key's HKDF info and in the associated data. */
-export const FIELD = { text: 1, metadata: 2, embedding: 3, idempotentResponse: 4 } as const;
+export const FIELD = { text: 1, metadata: 2, embedding: 3, idempotentResponse: 4, cursor: 5 } as const;
 export type Field = (typeof FIELD)[keyof typeof FIELD];
 
 /** Where a blob belongs. It opens nowhere else. */

@@ -31,8 +31,8 @@ export class TenantKeys {
   // Not destroyed when their time is up or their place is needed: a call may be using them. What drops out of reach is cleared by OpenSSL.
   readonly #cache: LRUCache<UserHash, TenantKeySet>;
   readonly #loading = new Map<UserHash, Promise<TenantKeySet>>();
-  /** What is left of the block of seals that this process reserved last, per tenant. */
-  readonly #blocks: LRUCache<UserHash, { readonly version: number; left: number }>;
+  /** What is left of the block of seals that this process reserved last, per tenant. A new key always comes with a new epoch. */
+  readonly #blocks: LRUCache<UserHash, { readonly epoch: number; left: number }>;
   readonly #reserving = new Map<UserHash, Promise<void>>();
   readonly #sealBlock: number;
   readonly #sealLimit: number;
@@ -71,13 +71,21 @@ export class TenantKeys {
     return loaded.epoch >= epoch ? loaded : this.#loadOnce(tenant);
   }
 
+  /** Destroys what is held of a tenant's keys: of one that was erased, nothing stays. */
+  forget(tenant: UserHash): void {
+    const cached = this.#cache.get(tenant);
+    this.#cache.delete(tenant);
+    this.#blocks.delete(tenant);
+    cached?.keyring.destroy();
+  }
+
   /** As `get`, with `seals` seals under the primary reserved for the caller. They are counted, used or not. */
   async forSealing(tenant: UserHash, epoch: number, seals: number): Promise<TenantKeySet> {
     let atLeast = epoch;
     for (let rotations = 0; rotations < MAX_ROTATIONS;) {
       const keys = await this.get(tenant, atLeast);
       const block = this.#blocks.get(tenant);
-      if (block?.version === keys.version && block.left >= seals) {
+      if (block?.epoch === keys.epoch && block.left >= seals) {
         block.left -= seals;
         return keys;
       }
@@ -92,7 +100,7 @@ export class TenantKeys {
   }
 
   /** One reservation a tenant at a time: whoever comes while one runs looks again. */
-  async #reserve(tenant: UserHash, { version }: TenantKeySet, seals: number): Promise<boolean> {
+  async #reserve(tenant: UserHash, { epoch, version }: TenantKeySet, seals: number): Promise<boolean> {
     const running = this.#reserving.get(tenant);
     if (running !== undefined) {
       await running;
@@ -104,7 +112,7 @@ export class TenantKeys {
     this.#reserving.set(tenant, reserved.then(() => undefined, () => undefined));
     try {
       if (!(await reserved)) return false;
-      this.#blocks.set(tenant, { version, left: block });
+      this.#blocks.set(tenant, { epoch, left: block });
       return true;
     } finally {
       this.#reserving.delete(tenant);

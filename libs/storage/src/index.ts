@@ -1,9 +1,13 @@
 export { ApiKeyLookup, createApiKey, type NewApiKey, type ResolvedKey } from "./api-key-store.js";
 export { LocalDatabase, localDatabaseUrls, type RoleUrls } from "./local-database.js";
-export { MemoryStore } from "./memory-store.js";
-export type { ActiveGeneration, Changes, EmbeddingGeneration, NewSealedMemory, SealedChunk, SealedMemory, TenantState, WriteTurn } from "./memory-store.js";
+export { AuditStore, type AuditRow } from "./audit-store.js";
+export { IdempotencyStore } from "./idempotency-store.js";
+export { KEPT_VERSIONS, MemoryStore, TOMBSTONES_KEPT_MS } from "./memory-store.js";
+export type { ChangePage, Deleted, MemoryRefs, NewSealedMemory, SealedChunk, SealedMemory, SealedVersion } from "./memory-store.js";
 export { inWords, migrateDown, migrateUp, schemaStatus, type SchemaStatus, type SchemaStep, type TableRows } from "./migrate.js";
 export { createPool } from "./pool.js";
 export { assertSafeRole, assertSchema, SERVICE_SCHEMA } from "./start-checks.js";
+export { TenantStore } from "./tenant-store.js";
+export type { ActiveGeneration, EmbeddingGeneration, TenantState, TurnTotals, WriteTurn } from "./tenant-store.js";
 export { TenantKeyStore } from "./tenant-key-store.js";
 export { TenantDatabase, type TenantTransaction, type TenantWalls } from "./tenant-transaction.js";

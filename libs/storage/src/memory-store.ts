@@ -1,38 +1,17 @@
-import type { UserHash } from "@memseal/crypto";
-import type { TenantKeyRecord } from "@memseal/keys";
-import type pg from "pg";
-import { insertTenantKey } from "./tenant-key-store.js";
-import type { TenantDatabase, TenantTransaction } from "./tenant-transaction.js";
+import type { TenantTransaction } from "./tenant-transaction.js";
+import type { WriteTurn } from "./tenant-store.js";
 
-/** What a search must know before it trusts an index: one round trip. */
-export interface TenantState {
-  seq: number;
-  epoch: number;
-  active: boolean;
-  generation: number;
-  tombstoneFloor: number;
-}
-
-export interface EmbeddingGeneration {
-  generation: number;
-  model: string;
-  dimension: number;
-  chunker: string;
-}
-
-/** The generation that searches read and writes go to. */
-export interface ActiveGeneration extends EmbeddingGeneration {
-  /** The tenant's, in the same moment. */
-  epoch: number;
-}
-
+/** A memory's row, as sealed. */
 export interface SealedMemory {
   id: string;
   rowVersion: number;
+  /** Where it stands in its run. */
+  position: number | undefined;
   textCipher: Buffer;
   metaCipher: Buffer;
   createdAt: Date;
   updatedAt: Date;
+  expiresAt: Date | undefined;
   /** The tenant's in the same moment: keys of an older one may not open it. */
   epoch: number;
 }
@@ -45,117 +24,232 @@ export interface SealedChunk {
   embCipher: Buffer;
 }
 
+/** What a memory is found by without opening it, and that it is the same version still. */
+export interface MemoryRefs {
+  id: string;
+  rowVersion: number;
+  keyRef: Buffer | undefined;
+  contentRef: Buffer | undefined;
+  runRef: Buffer | undefined;
+  position: number | undefined;
+  createdAt: Date;
+  /** Gone for every reader; only its row is still there. */
+  isExpired: boolean;
+}
+
 /** A memory to be stored: sealed for this id, generation and row version already. */
 export interface NewSealedMemory {
   id: string;
   rowVersion: number;
+  keyRef: Buffer | undefined;
+  contentRef: Buffer | undefined;
+  runRef: Buffer | undefined;
+  position: number | undefined;
+  expiresAt: Date | undefined;
   textCipher: Buffer;
   metaCipher: Buffer;
   chunks: readonly { chunkNo: number; embCipher: Buffer }[];
 }
 
-/** What a write's own row lock gave it. */
-export interface WriteTurn {
-  seq: number;
-  epoch: number;
-  generation: number;
+/** One version of a memory, the current one or an older one. */
+export interface SealedVersion {
+  rowVersion: number;
+  textCipher: Buffer;
+  metaCipher: Buffer;
   at: Date;
 }
 
-export interface Changes {
+/** What a deletion took away. */
+export interface Deleted {
+  memories: number;
+  /** Of those, what had not expired: what callers were still shown. */
+  live: number;
+  bytes: number;
+}
+
+/** A stretch of a tenant's changes, in the order they were made. */
+export interface ChangePage {
   /** What the tenant had reached in the same moment. */
   seq: number;
   epoch: number;
+  generation: number;
   tombstoneFloor: number;
-  memories: SealedMemory[];
-  chunks: SealedChunk[];
-  deletedIds: string[];
+  memories: readonly (SealedMemory & { seq: number })[];
+  chunks: readonly SealedChunk[];
+  /** Memories deleted since `deletedSince`; present on the last page, which reaches `seq`. */
+  deletedIds?: readonly string[];
 }
 
-/** Every statement on tenants' rows. Each names the tenant as well as relying on the policy. */
+/** Versions of a memory that are kept, the current one included. */
+export const KEPT_VERSIONS = 50;
+
+/** How long it is remembered that a memory was deleted: an index that is further behind is loaded anew. */
+export const TOMBSTONES_KEPT_MS = 24 * 3_600_000;
+
+/** A tenant's memories with their chunks, versions and tombstones. Each statement names the tenant as well as relying on the policy. */
 export class MemoryStore {
-  /** The tenant's state, or undefined before its first write. */
-  async readState(database: TenantDatabase, tenant: UserHash): Promise<TenantState | undefined> {
-    const rows = await database.queryAsTenant<TenantStateRow>(
-      tenant,
-      `SELECT user_hash, seq, epoch, state, generation, tombstone_floor FROM memseal.tenant WHERE user_hash = decode('${tenant}', 'hex')`,
-    );
-    const [row] = rows;
-    return row && {
-      seq: Number(row.seq),
-      epoch: row.epoch,
-      active: row.state === "active",
-      generation: row.generation,
-      tombstoneFloor: Number(row.tombstone_floor),
-    };
-  }
-
-  /** Makes the tenant with its first keys and embedding generation; does nothing where it exists. */
-  async createTenant(tx: TenantTransaction, keys: readonly TenantKeyRecord[], embedding: EmbeddingGeneration): Promise<void> {
-    const made = await tx.query(
-      "INSERT INTO memseal.tenant (user_hash, generation) VALUES ($1, $2) ON CONFLICT (user_hash) DO NOTHING",
-      [tx.userHash, embedding.generation],
-    );
-    if (made.rowCount === 0) return;
-    for (const key of keys) await insertTenantKey(tx, key);
+  /** One statement a table, however many memories. Their keys, runs and positions must be free. */
+  async insertMemories(tx: TenantTransaction, turn: WriteTurn, memories: readonly NewSealedMemory[]): Promise<void> {
     await tx.query(
-      `INSERT INTO memseal.embedding_generation (user_hash, generation, model, dimension, chunker, state)
-       VALUES ($1, $2, $3, $4, $5, 'active')`,
-      [tx.userHash, embedding.generation, embedding.model, embedding.dimension, embedding.chunker],
+      `INSERT INTO memseal.memory (user_hash, id, seq, row_version, key_ref, content_ref, run_ref, position, text_cipher, meta_cipher, created_at, updated_at, expires_at)
+       SELECT $1, m.id, $2, m.row_version, m.key_ref, m.content_ref, m.run_ref, m.position, m.text_cipher, m.meta_cipher, $3, $3, m.expires_at
+       FROM (VALUES ${placeholders(memories.length, MEMORY_TYPES, 4)}) AS m (${MEMORY_COLUMNS})`,
+      [tx.userHash, turn.seq, turn.at, ...memories.flatMap(memoryValues)],
     );
-  }
-
-  /** The generation that searches read, or undefined before the tenant's first write. */
-  async readActiveGeneration(tx: TenantTransaction): Promise<ActiveGeneration | undefined> {
-    const { rows } = await tx.query<ActiveGeneration>(
-      `SELECT user_hash, t.epoch, g.generation, g.model, g.dimension, g.chunker
-       FROM memseal.tenant AS t JOIN memseal.embedding_generation AS g USING (user_hash, generation)
-       WHERE t.user_hash = $1`,
-      [tx.userHash],
-    );
-    const [row] = rows;
-    return row && { epoch: row.epoch, generation: row.generation, model: row.model, dimension: row.dimension, chunker: row.chunker };
-  }
-
-  /** Names the model of a generation whose vectors all came from callers so far; false where it has another by now. */
-  async nameModel(tx: TenantTransaction, { generation, model }: Pick<EmbeddingGeneration, "generation" | "model">): Promise<boolean> {
-    const named = await tx.query(
-      "UPDATE memseal.embedding_generation SET model = $3 WHERE user_hash = $1 AND generation = $2 AND model IN ('', $3)",
-      [tx.userHash, generation, model],
-    );
-    return named.rowCount === 1;
+    await this.#insertChunks(tx, turn, memories);
   }
 
   /**
-   * Takes the tenant's row lock and the next seq, so that commit order is seq order. Everything slow comes before.
-   * Undefined when the tenant is not there or not active.
+   * Replaces memories by their next version, chunks included, and keeps the version before as history. Returns the bytes
+   * of the chunks that went, or undefined where one of them is no longer at the version before: nothing may be committed then.
    */
-  async takeTurn(tx: TenantTransaction): Promise<WriteTurn | undefined> {
-    const { rows } = await tx.query<{ seq: string; epoch: number; generation: number; at: Date }>(
-      `UPDATE memseal.tenant SET seq = seq + 1 WHERE user_hash = $1 AND state = 'active'
-       RETURNING user_hash, seq, epoch, generation, date_trunc('milliseconds', clock_timestamp()) AS at`,
+  async updateMemories(tx: TenantTransaction, turn: WriteTurn, memories: readonly NewSealedMemory[]): Promise<{ chunkBytes: number } | undefined> {
+    const ids = memories.map(({ id }) => id);
+    await tx.query(
+      `INSERT INTO memseal.memory_version (user_hash, memory_id, row_version, event, text_cipher, meta_cipher, at)
+       SELECT user_hash, id, row_version, CASE WHEN row_version = 1 THEN 'create' ELSE 'update' END, text_cipher, meta_cipher, updated_at
+       FROM memseal.memory WHERE user_hash = $1 AND id = ANY ($2::uuid[])`,
+      [tx.userHash, ids],
+    );
+    const updated = await tx.query(
+      `UPDATE memseal.memory AS old SET seq = $2, row_version = m.row_version, key_ref = m.key_ref, content_ref = m.content_ref, run_ref = m.run_ref,
+         position = m.position, text_cipher = m.text_cipher, meta_cipher = m.meta_cipher, updated_at = $3, expires_at = m.expires_at
+       FROM (VALUES ${placeholders(memories.length, MEMORY_TYPES, 4)}) AS m (${MEMORY_COLUMNS})
+       WHERE old.user_hash = $1 AND old.id = m.id AND old.row_version = m.row_version - 1`,
+      [tx.userHash, turn.seq, turn.at, ...memories.flatMap(memoryValues)],
+    );
+    if (updated.rowCount !== memories.length) return undefined;
+    const { rows } = await tx.query<{ bytes: string }>(
+      `WITH gone AS (${DELETE_CHUNKS} AND c.memory_id = ANY ($2::uuid[]) RETURNING octet_length(c.emb_cipher) AS bytes)
+       SELECT $1::bytea AS user_hash, coalesce(sum(bytes), 0) AS bytes FROM gone`,
+      [tx.userHash, ids],
+    );
+    await this.#insertChunks(tx, turn, memories);
+    return { chunkBytes: Number(rows[0]?.bytes) };
+  }
+
+  /** Deletes those of the memories that exist, with their chunks and history, and leaves tombstones. */
+  async deleteMemories(tx: TenantTransaction, turn: WriteTurn, ids: readonly string[]): Promise<Deleted> {
+    return this.#delete(tx, turn, ids);
+  }
+
+  /** Deletes every memory. Leaves no tombstones: raise the floor to the turn's seq. */
+  async deleteAll(tx: TenantTransaction, turn: WriteTurn): Promise<Deleted> {
+    return this.#delete(tx, turn, undefined);
+  }
+
+  /** Those of the ids that exist and have not expired, in no order. */
+  async readMemories(tx: TenantTransaction, ids: readonly string[]): Promise<SealedMemory[]> {
+    const { rows } = await tx.query<SealedMemoryRow>(`${SELECT_MEMORY} AND ${IS_LIVE} AND m.id = ANY ($2::uuid[])`, [tx.userHash, ids]);
+    return rows.map(toSealedMemory);
+  }
+
+  /** Newest first, older than `before`. */
+  async listMemories(tx: TenantTransaction, { before, limit }: { before: string | undefined; limit: number }): Promise<SealedMemory[]> {
+    const { rows } = await tx.query<SealedMemoryRow>(
+      `${SELECT_MEMORY} AND ${IS_LIVE} AND ($2::uuid IS NULL OR m.id < $2) ORDER BY m.id DESC LIMIT $3`,
+      [tx.userHash, before, limit],
+    );
+    return rows.map(toSealedMemory);
+  }
+
+  /** A memory's chunks of one generation, in order. */
+  async readChunks(tx: TenantTransaction, { id, generation }: { id: string; generation: number }): Promise<SealedChunk[]> {
+    const { rows } = await tx.query<SealedChunkRow>(`${SELECT_CHUNK} AND memory_id = $3 ORDER BY chunk_no`, [tx.userHash, generation, id]);
+    return rows.map(toSealedChunk);
+  }
+
+  /** Versions of a memory before the current one, newest first. */
+  async readOlderVersions(tx: TenantTransaction, id: string): Promise<SealedVersion[]> {
+    const { rows } = await tx.query<{ row_version: number; text_cipher: Buffer; meta_cipher: Buffer; at: Date }>(
+      `SELECT user_hash, row_version, text_cipher, meta_cipher, at FROM memseal.memory_version
+       WHERE user_hash = $1 AND memory_id = $2 ORDER BY row_version DESC LIMIT ${KEPT_VERSIONS - 1}`,
+      [tx.userHash, id],
+    );
+    return rows.map((row) => ({ rowVersion: row.row_version, textCipher: row.text_cipher, metaCipher: row.meta_cipher, at: row.at }));
+  }
+
+  /** Memories with one of the keys or one of the contents, expired ones too. */
+  async findByRefs(tx: TenantTransaction, { keyRefs, contentRefs }: { keyRefs: readonly Buffer[]; contentRefs: readonly Buffer[] }): Promise<MemoryRefs[]> {
+    const { rows } = await tx.query<MemoryRefsRow>(
+      `SELECT user_hash, id, row_version, key_ref, content_ref, run_ref, position, created_at, NOT ${IS_LIVE} AS is_expired FROM memseal.memory
+       WHERE user_hash = $1 AND (key_ref = ANY ($2::bytea[]) OR content_ref = ANY ($3::bytea[]))`,
+      [tx.userHash, keyRefs, contentRefs],
+    );
+    return rows.map((row) => ({
+      id: row.id,
+      rowVersion: row.row_version,
+      keyRef: row.key_ref ?? undefined,
+      contentRef: row.content_ref ?? undefined,
+      runRef: row.run_ref ?? undefined,
+      position: row.position ?? undefined,
+      createdAt: row.created_at,
+      isExpired: row.is_expired,
+    }));
+  }
+
+  /** Those of the ids that exist and have not expired, with their versions. */
+  async readVersions(tx: TenantTransaction, ids: readonly string[]): Promise<Map<string, number>> {
+    const { rows } = await tx.query<{ id: string; row_version: number }>(
+      `SELECT user_hash, id, row_version FROM memseal.memory WHERE user_hash = $1 AND ${IS_LIVE} AND id = ANY ($2::uuid[])`,
+      [tx.userHash, ids],
+    );
+    return new Map(rows.map((row) => [row.id, row.row_version]));
+  }
+
+  /** Of each run that has any, its greatest position, by the run's reference in hex. */
+  async lastPositions(tx: TenantTransaction, runRefs: readonly Buffer[]): Promise<Map<string, number>> {
+    const { rows } = await tx.query<{ run_ref: Buffer; position: number }>(
+      "SELECT user_hash, run_ref, max(position) AS position FROM memseal.memory WHERE user_hash = $1 AND run_ref = ANY ($2::bytea[]) GROUP BY user_hash, run_ref",
+      [tx.userHash, runRefs],
+    );
+    return new Map(rows.map((row) => [row.run_ref.toString("hex"), row.position]));
+  }
+
+  /** How many memories are there and have not expired. */
+  async countMemories(tx: TenantTransaction): Promise<number> {
+    const { rows } = await tx.query<{ count: string }>(
+      `SELECT $1::bytea AS user_hash, count(*) FROM memseal.memory WHERE user_hash = $1 AND ${IS_LIVE}`,
       [tx.userHash],
     );
-    const [row] = rows;
-    return row && { seq: Number(row.seq), epoch: row.epoch, generation: row.generation, at: row.at };
+    return Number(rows[0]?.count);
   }
 
-  /** Keeps the tenant's totals, which quotas are checked against. */
-  async addToTotals(tx: TenantTransaction, { memories, bytes }: { memories: number; bytes: number }): Promise<void> {
-    await tx.query(
-      "UPDATE memseal.tenant SET memory_count = memory_count + $2, byte_count = byte_count + $3 WHERE user_hash = $1",
-      [tx.userHash, memories, bytes],
+  /**
+   * Memories changed after a place in the order of changes, with their chunks of one generation; from seq 0, all there are.
+   * Each page is a snapshot of its own: a memory that changes meanwhile comes again on a later page, and what is deleted
+   * meanwhile is named on the last one, if its tombstone is still there (tombstoneFloor).
+   */
+  async readChanges(
+    tx: TenantTransaction,
+    { after, generation, deletedSince, limit }: { after: { seq: number; id: string }; generation: number; deletedSince: number; limit: number },
+  ): Promise<ChangePage> {
+    const tenant = await tx.query<{ seq: string; epoch: number; generation: number; tombstone_floor: string }>(
+      "SELECT user_hash, seq, epoch, generation, tombstone_floor FROM memseal.tenant WHERE user_hash = $1",
+      [tx.userHash],
     );
+    const { rows } = await tx.query<SealedMemoryRow & { seq: string }>(
+      `${SELECT_MEMORY} AND (m.seq, m.id) > ($2, $3::uuid) ORDER BY m.seq, m.id LIMIT $4`,
+      [tx.userHash, after.seq, after.id, limit],
+    );
+    const chunks = rows.length === 0 ? [] : (await tx.query<SealedChunkRow>(
+      `${SELECT_CHUNK} AND memory_id = ANY ($3::uuid[]) ORDER BY memory_id, chunk_no`,
+      [tx.userHash, generation, rows.map(({ id }) => id)],
+    )).rows;
+    const page = {
+      seq: Number(tenant.rows[0]?.seq ?? 0),
+      epoch: tenant.rows[0]?.epoch ?? 0,
+      generation: tenant.rows[0]?.generation ?? 0,
+      tombstoneFloor: Number(tenant.rows[0]?.tombstone_floor ?? 0),
+      memories: rows.map((row) => ({ ...toSealedMemory(row), seq: Number(row.seq) })),
+      chunks: chunks.map(toSealedChunk),
+    };
+    if (rows.length === limit) return page;
+    const tombstones = await tx.query<{ id: string }>("SELECT user_hash, id FROM memseal.memory_tombstone WHERE user_hash = $1 AND seq > $2", [tx.userHash, deletedSince]);
+    return { ...page, deletedIds: tombstones.rows.map(({ id }) => id) };
   }
 
-  /** One statement a table, however many memories. */
-  async insertMemories(tx: TenantTransaction, turn: WriteTurn, memories: readonly NewSealedMemory[]): Promise<void> {
-    await tx.query(
-      `INSERT INTO memseal.memory (user_hash, id, seq, row_version, text_cipher, meta_cipher, created_at, updated_at)
-       SELECT $1, m.id, $2, m.row_version, m.text_cipher, m.meta_cipher, $3, $3
-       FROM (VALUES ${placeholders(memories.length, ["uuid", "integer", "bytea", "bytea"], 4)}) AS m (id, row_version, text_cipher, meta_cipher)`,
-      [tx.userHash, turn.seq, turn.at, ...memories.flatMap((memory) => [memory.id, memory.rowVersion, memory.textCipher, memory.metaCipher])],
-    );
+  async #insertChunks(tx: TenantTransaction, turn: WriteTurn, memories: readonly NewSealedMemory[]): Promise<void> {
     const chunks = memories.flatMap((memory) => memory.chunks.map((chunk) => [memory.id, chunk.chunkNo, memory.rowVersion, chunk.embCipher]));
     await tx.query(
       `INSERT INTO memseal.chunk (user_hash, seq, generation, memory_id, chunk_no, row_version, emb_cipher)
@@ -165,78 +259,32 @@ export class MemoryStore {
     );
   }
 
-  /** Deletes a memory with its chunks and leaves a tombstone; returns the bytes of what is gone, or undefined where it is absent. */
-  async deleteMemory(tx: TenantTransaction, turn: WriteTurn, id: string): Promise<{ bytes: number } | undefined> {
-    const memory = await tx.query<{ bytes: number }>(
-      "DELETE FROM memseal.memory WHERE user_hash = $1 AND id = $2 RETURNING user_hash, octet_length(text_cipher) + octet_length(meta_cipher) AS bytes",
-      [tx.userHash, id],
+  /** All in one statement: what is deleted decides what else goes. */
+  async #delete(tx: TenantTransaction, turn: WriteTurn, ids: readonly string[] | undefined): Promise<Deleted> {
+    const { rows } = await tx.query<{ memories: string; live: string; bytes: string }>(
+      `WITH gone AS (DELETE FROM memseal.memory WHERE user_hash = $1 ${ids === undefined ? "" : "AND id = ANY ($2::uuid[])"}
+         RETURNING id, ${IS_LIVE} AS live, octet_length(text_cipher) + octet_length(meta_cipher) AS bytes),
+       chunks AS (${DELETE_CHUNKS} ${ids === undefined ? "" : "AND c.memory_id = ANY ($2::uuid[])"} RETURNING octet_length(c.emb_cipher) AS bytes),
+       versions AS (DELETE FROM memseal.memory_version WHERE user_hash = $1 ${ids === undefined ? "" : "AND memory_id = ANY ($2::uuid[])"}
+         RETURNING octet_length(text_cipher) + octet_length(meta_cipher) AS bytes)
+       ${ids === undefined ? "" : `, tombstones AS (INSERT INTO memseal.memory_tombstone (user_hash, id, seq, deleted_at) SELECT $1, id, $3, $4 FROM gone)`}
+       SELECT $1::bytea AS user_hash, (SELECT count(*) FROM gone) AS memories, (SELECT count(*) FROM gone WHERE live) AS live,
+         (SELECT coalesce(sum(bytes), 0) FROM (SELECT bytes FROM gone UNION ALL SELECT bytes FROM chunks UNION ALL SELECT bytes FROM versions) AS sizes) AS bytes`,
+      ids === undefined ? [tx.userHash] : [tx.userHash, ids, turn.seq, turn.at],
     );
-    if (memory.rowCount === 0) return undefined;
-    const chunks = await tx.query<{ bytes: number }>(
-      "DELETE FROM memseal.chunk WHERE user_hash = $1 AND memory_id = $2 RETURNING user_hash, octet_length(emb_cipher) AS bytes",
-      [tx.userHash, id],
-    );
-    await tx.query("INSERT INTO memseal.memory_tombstone (user_hash, id, seq, deleted_at) VALUES ($1, $2, $3, $4)", [tx.userHash, id, turn.seq, turn.at]);
-    return { bytes: [...memory.rows, ...chunks.rows].reduce((sum, { bytes }) => sum + bytes, 0) };
+    return { memories: Number(rows[0]?.memories), live: Number(rows[0]?.live), bytes: Number(rows[0]?.bytes) };
   }
-
-  /** Those of the ids that exist, in no order. */
-  async readMemories(tx: TenantTransaction, ids: readonly string[]): Promise<SealedMemory[]> {
-    const { rows } = await tx.query<SealedMemoryRow>(`${SELECT_MEMORY} WHERE user_hash = $1 AND id = ANY ($2::uuid[])`, [tx.userHash, ids]);
-    return rows.map(toSealedMemory);
-  }
-
-  /** Newest first, older than `before`. */
-  async listMemories(tx: TenantTransaction, { before, limit }: { before: string | undefined; limit: number }): Promise<SealedMemory[]> {
-    const { rows } = await tx.query<SealedMemoryRow>(
-      `${SELECT_MEMORY} WHERE user_hash = $1 AND ($2::uuid IS NULL OR id < $2) ORDER BY id DESC LIMIT $3`,
-      [tx.userHash, before, limit],
-    );
-    return rows.map(toSealedMemory);
-  }
-
-  /** Everything newer than a seq, of one generation; from 0, everything there is. In a snapshot transaction. */
-  async changesSince(tx: TenantTransaction, { seq, generation }: { seq: number; generation: number }): Promise<Changes> {
-    const tenant = await tx.query<{ seq: string; epoch: number; tombstone_floor: string }>("SELECT user_hash, seq, epoch, tombstone_floor FROM memseal.tenant WHERE user_hash = $1", [tx.userHash]);
-    const memories = await tx.query<SealedMemoryRow>(`${SELECT_MEMORY} WHERE user_hash = $1 AND seq > $2 ORDER BY seq, id`, [tx.userHash, seq]);
-    const chunks = await tx.query<SealedChunkRow>(
-      `SELECT user_hash, memory_id, generation, chunk_no, row_version, emb_cipher FROM memseal.chunk
-       WHERE user_hash = $1 AND generation = $2 AND seq > $3 ORDER BY memory_id, chunk_no`,
-      [tx.userHash, generation, seq],
-    );
-    const tombstones = await tx.query<{ id: string }>("SELECT user_hash, id FROM memseal.memory_tombstone WHERE user_hash = $1 AND seq > $2", [tx.userHash, seq]);
-    return {
-      seq: Number(tenant.rows[0]?.seq ?? 0),
-      epoch: tenant.rows[0]?.epoch ?? 0,
-      tombstoneFloor: Number(tenant.rows[0]?.tombstone_floor ?? 0),
-      memories: memories.rows.map(toSealedMemory),
-      chunks: chunks.rows.map((row) => ({
-        memoryId: row.memory_id,
-        generation: row.generation,
-        chunkNo: row.chunk_no,
-        rowVersion: row.row_version,
-        embCipher: row.emb_cipher,
-      })),
-      deletedIds: tombstones.rows.map(({ id }) => id),
-    };
-  }
-}
-
-interface TenantStateRow extends pg.QueryResultRow {
-  seq: string;
-  epoch: number;
-  state: string;
-  generation: number;
-  tombstone_floor: string;
 }
 
 interface SealedMemoryRow {
   id: string;
   row_version: number;
+  position: number | null;
   text_cipher: Buffer;
   meta_cipher: Buffer;
   created_at: Date;
   updated_at: Date;
+  expires_at: Date | null;
   epoch: number;
 }
 
@@ -248,19 +296,55 @@ interface SealedChunkRow {
   emb_cipher: Buffer;
 }
 
-const SELECT_MEMORY = `SELECT user_hash, id, row_version, text_cipher, meta_cipher, created_at, updated_at,
-  (SELECT epoch FROM memseal.tenant WHERE user_hash = $1) AS epoch FROM memseal.memory`;
+interface MemoryRefsRow {
+  id: string;
+  row_version: number;
+  key_ref: Buffer | null;
+  content_ref: Buffer | null;
+  run_ref: Buffer | null;
+  position: number | null;
+  created_at: Date;
+  is_expired: boolean;
+}
+
+/** Nothing is read of a tenant that is being erased: its keys are gone. */
+const SELECT_MEMORY = `SELECT user_hash, m.id, m.seq, m.row_version, m.position, m.text_cipher, m.meta_cipher, m.created_at, m.updated_at, m.expires_at, t.epoch
+  FROM memseal.memory AS m JOIN memseal.tenant AS t USING (user_hash) WHERE user_hash = $1 AND t.state = 'active'`;
+
+/** What has expired is gone for every reader, also before maintenance has deleted it. */
+const IS_LIVE = "(expires_at IS NULL OR expires_at > now())";
+
+const SELECT_CHUNK = `SELECT user_hash, memory_id, generation, chunk_no, row_version, emb_cipher FROM memseal.chunk
+  WHERE user_hash = $1 AND generation = $2`;
+
+/** Of every generation. Named one by one, each chunk is found by the primary key. */
+const DELETE_CHUNKS = `DELETE FROM memseal.chunk AS c USING memseal.embedding_generation AS g
+  WHERE c.user_hash = $1 AND g.user_hash = $1 AND c.generation = g.generation`;
+
+const MEMORY_COLUMNS = "id, row_version, key_ref, content_ref, run_ref, position, text_cipher, meta_cipher, expires_at";
+const MEMORY_TYPES = ["uuid", "integer", "bytea", "bytea", "bytea", "integer", "bytea", "bytea", "timestamptz"];
+
+function memoryValues(memory: NewSealedMemory): unknown[] {
+  const { id, rowVersion, keyRef, contentRef, runRef, position, textCipher, metaCipher, expiresAt } = memory;
+  return [id, rowVersion, keyRef, contentRef, runRef, position, textCipher, metaCipher, expiresAt];
+}
 
 function toSealedMemory(row: SealedMemoryRow): SealedMemory {
   return {
     id: row.id,
     rowVersion: row.row_version,
+    position: row.position ?? undefined,
     textCipher: row.text_cipher,
     metaCipher: row.meta_cipher,
     createdAt: row.created_at,
     updatedAt: row.updated_at,
+    expiresAt: row.expires_at ?? undefined,
     epoch: row.epoch,
   };
+}
+
+function toSealedChunk(row: SealedChunkRow): SealedChunk {
+  return { memoryId: row.memory_id, generation: row.generation, chunkNo: row.chunk_no, rowVersion: row.row_version, embCipher: row.emb_cipher };
 }
 
 /** `($4::uuid, $5::integer), ($6::uuid, ...` for a VALUES list. */

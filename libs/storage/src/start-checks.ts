@@ -128,6 +128,6 @@ async function ask<Row extends pg.QueryResultRow>(client: pg.ClientBase | pg.Poo
   try {
     return (await client.query<Row>(sql, parameters)).rows;
   } catch (error) {
-    throw new StartupError("the database cannot be reached or refuses this role: check DATABASE_URL and DATABASE_AUTH_URL", { cause: error });
+    throw new StartupError("the database cannot be reached or refuses this role: check DATABASE_URL, DATABASE_AUTH_URL and DATABASE_SCHEDULER_URL", { cause: error });
   }
 }

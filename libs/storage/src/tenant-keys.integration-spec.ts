@@ -6,9 +6,9 @@ import { UnavailableError } from "@memseal/errors";
 import { FileProvider, TenantKeys, type RootProvider, type TenantKeysOptions, type WrapContext } from "@memseal/keys";
 import { Logger } from "@memseal/telemetry";
 import type pg from "pg";
-import { MemoryStore } from "./memory-store.js";
 import { createPool } from "./pool.js";
 import { TenantKeyStore } from "./tenant-key-store.js";
+import { TenantStore } from "./tenant-store.js";
 import { TenantDatabase } from "./tenant-transaction.js";
 import { startTestDatabase, type TestDatabase } from "./testing.js";
 
@@ -68,7 +68,7 @@ const bytesOf = (tenant: UserHash) => Buffer.from(tenant, "hex");
 async function newTenant(): Promise<UserHash> {
   const tenant = parseUserHash(randomBytes(32).toString("hex"));
   const keys = await newKeys().wrapFirst(tenant);
-  await database.withTenant(tenant, (tx) => new MemoryStore().createTenant(tx, keys, { generation: 1, model: "m", dimension: 3, chunker: "c" }));
+  await database.withTenant(tenant, (tx) => new TenantStore().open(tx, keys, { model: "m", dimension: 3, chunker: "c" }));
   return tenant;
 }
 

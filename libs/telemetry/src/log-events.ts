@@ -55,6 +55,8 @@ export const LOG_EVENTS = {
   call: ["method", "code", "requestId", "durationMs"],
   /** What an operator must learn and the caller does not. */
   "request failed": ["code", "requestId", "error"],
+  "sealed rows do not open": ["count"],
+  "integrity failure not audited": ["error"],
   "model loaded": ["model", "provider", "durationMs", "count"],
   "model worker lost": ["error"],
   "model worker ended": ["exitCode", "error"],

@@ -22,6 +22,7 @@ export const METRICS = {
   memseal_call_duration_seconds: { type: "latency", help: "Arrival of a call between services to its answer.", labels: { method: null } },
   memseal_rerank_skipped_total: { type: "counter", help: "Searches answered in fused order.", labels: { reason: null } },
   memseal_dense_skipped_total: { type: "counter", help: "Searches answered by words alone.", labels: { reason: null } },
+  memseal_integrity_failures_total: { type: "counter", help: "Sealed rows that do not open, each counted once.", labels: {} },
   memseal_cross_tenant_reached_total: { type: "counter", help: "A row of another tenant came back from the database: a wall has failed.", labels: { where: ["row_security"] } },
   memseal_cross_tenant_refused_total: {
     type: "counter",

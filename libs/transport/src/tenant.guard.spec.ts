@@ -5,7 +5,7 @@ import { Metadata } from "@grpc/grpc-js";
 import { ASSERTION_KEY, AssertionSigner, AssertionVerifier, generateAssertionKeys, type MethodClass } from "@memseal/auth";
 import { parseUserHash } from "@memseal/crypto";
 import type { ExecutionContext } from "@nestjs/common";
-import { Access, TenantGuard, tenantOf } from "./tenant.guard.js";
+import { Access, callerOf, TenantGuard } from "./tenant.guard.js";
 
 class Handlers {
   @Access("read") read(): void { /* only its declaration matters */ }
@@ -29,17 +29,17 @@ const call = (handler: keyof Handlers, metadata: Metadata) =>
 
 async function assertion(method: MethodClass, scopes: string[] = [method]): Promise<Metadata> {
   const metadata = new Metadata();
-  metadata.set(ASSERTION_KEY, await signer.sign({ tenant, scopes, method }));
+  metadata.set(ASSERTION_KEY, await signer.sign({ tenant, actor: "api-key test", scopes, method }));
   return metadata;
 }
 
 describe("TenantGuard", () => {
   it("gives a handler the tenant it verified, and no other", async () => {
     const metadata = await assertion("read");
-    expect(() => tenantOf(metadata)).toThrow("API key");
+    expect(() => callerOf(metadata)).toThrow("API key");
     expect(await call("read", metadata)).toBe(true);
-    expect(tenantOf(metadata)).toBe(tenant);
-    expect(() => tenantOf(undefined)).toThrow("API key");
+    expect(callerOf(metadata)).toMatchObject({ tenant, actor: "api-key test" });
+    expect(() => callerOf(undefined)).toThrow("API key");
   });
 
   it("refuses a call without an assertion, of another class, or without the scope", async () => {
@@ -57,6 +57,6 @@ describe("TenantGuard", () => {
   it("lets a call that declares no tenant through, without one", async () => {
     const metadata = new Metadata();
     expect(await call("resolveKey", metadata)).toBe(true);
-    expect(() => tenantOf(metadata)).toThrow();
+    expect(() => callerOf(metadata)).toThrow();
   });
 });

@@ -42,9 +42,9 @@ export class TenantGuard implements CanActivate {
   }
 }
 
-/** The tenant that the guard verified for a call. @throws UnauthenticatedError where it verified none */
-export function tenantOf(metadata: Metadata | undefined): TenantClaims["tenant"] {
+/** Whose call it is and who makes it, as the guard verified. @throws UnauthenticatedError where it verified nobody */
+export function callerOf(metadata: Metadata | undefined): Pick<TenantClaims, "tenant" | "actor"> {
   const claims = metadata && claimsOf.get(metadata);
   if (claims === undefined) throw new UnauthenticatedError();
-  return claims.tenant;
+  return claims;
 }

@@ -22,12 +22,13 @@ export interface SealedMetadata {
   occurredAt: Timestamp | undefined;
   key?: string | undefined;
   runId?: string | undefined;
+  expiresAt: Timestamp | undefined;
 }
 
 export const MEMSEAL_SEALED_V1_PACKAGE_NAME = "memseal.sealed.v1";
 
 function createBaseSealedMetadata(): SealedMetadata {
-  return { tags: [], metadata: undefined, occurredAt: undefined };
+  return { tags: [], metadata: undefined, occurredAt: undefined, expiresAt: undefined };
 }
 
 export const SealedMetadata: MessageFns<SealedMetadata> = {
@@ -55,6 +56,9 @@ export const SealedMetadata: MessageFns<SealedMetadata> = {
     }
     if (message.runId !== undefined) {
       writer.uint32(66).string(message.runId);
+    }
+    if (message.expiresAt !== undefined) {
+      Timestamp.encode(message.expiresAt, writer.uint32(74).fork()).join();
     }
     return writer;
   },
@@ -134,6 +138,14 @@ export const SealedMetadata: MessageFns<SealedMetadata> = {
             }
 
             message.runId = reader.string();
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.expiresAt = Timestamp.decode(reader, reader.uint32());
             continue;
           }
         }

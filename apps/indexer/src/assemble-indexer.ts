@@ -1,0 +1,60 @@
+import { TenantKeys, type RootProvider } from "@memseal/keys";
+import { AuditStore, IdempotencyStore, MemoryStore, TenantKeyStore, TenantStore, type TenantDatabase } from "@memseal/storage";
+import type { Logger } from "@memseal/telemetry";
+import { DeleteMemories } from "./delete-memories.js";
+import { EraseTenant } from "./erase-tenant.js";
+import { IntegrityFailures } from "./integrity-failures.js";
+import { ListAudit } from "./list-audit.js";
+import { ListCursors } from "./list-cursor.js";
+import { PutMemories } from "./put-memories.js";
+import { ReadMemories } from "./read-memories.js";
+import { SearchMemories } from "./search-memories.js";
+import { TenantCache, type TenantCacheOptions } from "./tenant-cache.js";
+import { TenantWrites, type Quotas } from "./tenant-writes.js";
+import { UpdateMemory } from "./update-memory.js";
+import { WritePath } from "./write-path.js";
+
+export interface IndexerSpec {
+  readonly database: TenantDatabase;
+  readonly root: RootProvider;
+  readonly log: Logger;
+  readonly quotas: Quotas;
+  readonly cache: TenantCacheOptions;
+  /** Told of each row that does not open, once. */
+  readonly onIntegrityFailure: () => void;
+  readonly onErased: ConstructorParameters<typeof EraseTenant>[4];
+}
+
+/** Everything that serves tenants' calls, put together. */
+export interface Indexer {
+  readonly put: PutMemories;
+  readonly search: SearchMemories;
+  readonly reads: ReadMemories;
+  readonly update: UpdateMemory;
+  readonly deletes: DeleteMemories;
+  readonly audit: ListAudit;
+  readonly erasure: EraseTenant;
+  readonly cache: TenantCache;
+  readonly damage: IntegrityFailures;
+}
+
+export function assembleIndexer({ database, root, log, quotas, cache: cacheOptions, onIntegrityFailure, onErased }: IndexerSpec): Indexer {
+  const [tenants, memories, events, answers] = [new TenantStore(), new MemoryStore(), new AuditStore(), new IdempotencyStore()];
+  const keys = new TenantKeys(new TenantKeyStore(database), root);
+  const writes = new TenantWrites(database, { tenants, audit: events }, quotas);
+  const path = new WritePath(database, tenants, writes, keys, answers);
+  const damage = new IntegrityFailures(database, events, writes, keys, log, onIntegrityFailure);
+  const cache = new TenantCache(database, { tenants, memories }, keys, damage, cacheOptions);
+  const reads = new ReadMemories(database, memories, keys, cache, new ListCursors(database, tenants, keys), damage);
+  return {
+    put: new PutMemories(database, path, tenants, memories, keys),
+    search: new SearchMemories(database, memories, cache, keys, damage),
+    reads,
+    update: new UpdateMemory(database, path, tenants, memories, keys, reads, damage),
+    deletes: new DeleteMemories(database, path, tenants, memories, keys, cache),
+    audit: new ListAudit(database, events),
+    erasure: new EraseTenant(path, tenants, keys, cache, onErased),
+    cache,
+    damage,
+  };
+}

@@ -1,0 +1,128 @@
+import type { Memory, MemoryChanges, UpdateCommand } from "@memseal/contracts/indexer";
+import { OpenError, type ChunkEmbedding } from "@memseal/crypto";
+import { AppError, DataLossError, InvalidArgumentError, NotFoundError } from "@memseal/errors";
+import type { TenantKeys } from "@memseal/keys";
+import { KEPT_VERSIONS, type ActiveGeneration, type MemoryStore, type SealedChunk, type SealedMemory, type TenantDatabase, type TenantStore } from "@memseal/storage";
+import { auditEvent } from "./audit-trail.js";
+import type { TenantCall } from "./call.js";
+import { canonicalJson } from "./canonical-json.js";
+import type { IntegrityFailures } from "./integrity-failures.js";
+import { refsOfContent } from "./memory-refs.js";
+import type { ReadMemories } from "./read-memories.js";
+import { openChunks, openMemory, sealedBytes, sealMemory, sealsOf, toMessage, type MemoryContent, type TenantSeal } from "./sealed-memory.js";
+import { assertSameEmbedding, claimModel, requestOf } from "./tenant-embedding.js";
+import { WriteConflict } from "./tenant-writes.js";
+import type { PreparedWrite, WritePath, Written } from "./write-path.js";
+
+/** A memory as it was read. Its chunks were read where they are kept, since nothing came to replace them. */
+interface StoredMemory {
+  readonly row: SealedMemory;
+  readonly rowChunks: readonly SealedChunk[];
+  readonly isKept: boolean;
+}
+
+/** Changes a memory: its next version is sealed anew, whole, and the one before becomes history. */
+export class UpdateMemory {
+  constructor(
+    private readonly database: TenantDatabase,
+    private readonly path: WritePath,
+    private readonly tenants: TenantStore,
+    private readonly store: MemoryStore,
+    private readonly keys: TenantKeys,
+    private readonly reads: ReadMemories,
+    private readonly damage: IntegrityFailures,
+  ) {}
+
+  /**
+   * @throws NotFoundError for absent and foreign ids alike; AppError failed_precondition for a version other than `ifMatch`;
+   * DataLossError when the memory does not open
+   */
+  update(call: TenantCall, command: UpdateCommand): Promise<Written<Memory>> {
+    const { id, ifMatch, changes, chunks, model } = command;
+    return this.path.write(call, {
+      repeatable: {
+        method: "update",
+        request: () => canonicalJson({ id, ifMatch, changes, vectors: requestOf(chunks, model) }),
+        // A text kept here would outlive its memory: which version it was is enough.
+        encode: ({ version }) => Buffer.from(String(version)),
+        decode: (kept) => this.reads.version(call.tenant, id, Number(kept)),
+      },
+      prepare: (active) => this.#prepare(call, command, active),
+    });
+  }
+
+  async #prepare(call: TenantCall, command: UpdateCommand, active: ActiveGeneration | undefined): Promise<PreparedWrite<Memory>> {
+    if (active === undefined) throw new NotFoundError("memory");
+    const { id, changes } = command;
+    const stored = await this.#read(call, command, active);
+    const { row, rowChunks } = stored;
+    const chunkCount = command.chunks.length > 0 ? command.chunks.length : rowChunks.length;
+    const keys = await this.keys.forSealing(call.tenant, row.epoch, sealsOf(chunkCount));
+    const seal = { tenant: call.tenant, keyring: keys.keyring };
+    const opened = this.#open(stored, seal);
+    const content = changed(opened.content, changes);
+    const chunks = command.chunks.length > 0 ? command.chunks : opened.chunks;
+    const at = { id, rowVersion: row.rowVersion + 1, generation: active.generation };
+    const sealed = { ...sealMemory(content, chunks, seal, at), ...refsOfContent(content, await keys.referenceKey()), position: row.position };
+    return {
+      keys,
+      chunks: chunkCount,
+      commit: async (tx, turn, references) => {
+        if (turn.generation !== active.generation) throw new WriteConflict();
+        if (content.expiresAt !== undefined && content.expiresAt <= turn.at) throw new InvalidArgumentError("expires_at", "must be later than now");
+        if (command.chunks.length > 0) await claimModel(tx, this.tenants, command, active);
+        const replaced = await this.store.updateMemories(tx, turn, [sealed]);
+        if (replaced === undefined) throw new WriteConflict();
+        turn.add({ memories: 0, bytes: sealedBytes([sealed]) - replaced.chunkBytes });
+        turn.dueBy(content.expiresAt);
+        if (at.rowVersion > KEPT_VERSIONS) turn.dueBy(turn.at);
+        turn.audit(auditEvent(references, { actor: call.actor, action: "update", targets: [id] }), references);
+        return toMessage({ ...at, position: row.position, createdAt: row.createdAt, updatedAt: turn.at }, content);
+      },
+    };
+  }
+
+  /** The memory, with its chunks where they are to stay. */
+  async #read(call: TenantCall, { id, ifMatch, chunks, model }: UpdateCommand, active: ActiveGeneration): Promise<StoredMemory> {
+    if (chunks.length > 0) assertSameEmbedding({ model, dimension: chunks[0]?.vector.length ?? 0 }, active);
+    const { row, rowChunks } = await this.database.withTenant(
+      call.tenant,
+      async (tx) => ({
+        row: (await this.store.readMemories(tx, [id]))[0],
+        rowChunks: chunks.length > 0 ? [] : await this.store.readChunks(tx, { id, generation: active.generation }),
+      }),
+      { snapshot: true },
+    );
+    if (row === undefined) throw new NotFoundError("memory");
+    if (ifMatch !== undefined && row.rowVersion !== ifMatch) {
+      throw new AppError("failed_precondition", `the memory has version ${row.rowVersion} by now: read it and decide again`);
+    }
+    return { row, rowChunks, isKept: chunks.length === 0 };
+  }
+
+  #open({ row, rowChunks, isKept }: StoredMemory, seal: TenantSeal): { content: MemoryContent; chunks: ChunkEmbedding[] } {
+    try {
+      return { content: openMemory(row, seal), chunks: isKept ? openChunks(rowChunks, seal) : [] };
+    } catch (error) {
+      if (!(error instanceof OpenError)) throw error;
+      this.damage.report(seal.tenant, row.epoch, [row]);
+      throw new DataLossError(row.id, { cause: error });
+    }
+  }
+}
+
+/** undefined leaves a field as it is, null clears it. */
+function changed(content: MemoryContent, changes: MemoryChanges): MemoryContent {
+  const set = <T>(value: T | null | undefined, before: T | undefined): T | undefined => (value === undefined ? before : (value ?? undefined));
+  return {
+    ...content,
+    text: changes.text ?? content.text,
+    agentId: set(changes.agentId, content.agentId),
+    role: set(changes.role, content.role),
+    source: set(changes.source, content.source),
+    tags: set(changes.tags, content.tags) ?? [],
+    metadata: set(changes.metadata, content.metadata),
+    occurredAt: set(changes.occurredAt, content.occurredAt),
+    expiresAt: set(changes.expiresAt, content.expiresAt),
+  };
+}
