@@ -1,6 +1,6 @@
 import { AssertionVerifier } from "@memseal/auth";
 import { FileProvider, loadSecret } from "@memseal/keys";
-import { ApiKeyLookup, assertSafeRole, assertSchema, createPool, TenantDatabase } from "@memseal/storage";
+import { ApiKeyLookup, assertSafeRole, assertSchema, createPool, DueTenants, TenantDatabase } from "@memseal/storage";
 import { crossTenantCounters, type Logger, type Metrics } from "@memseal/telemetry";
 import { GrpcErrorFilter, TenantGuard } from "@memseal/transport";
 import { Module, type DynamicModule, type OnApplicationShutdown } from "@nestjs/common";
@@ -11,6 +11,7 @@ import { DeleteMemories } from "./delete-memories.js";
 import { EraseTenant } from "./erase-tenant.js";
 import { IndexerGrpc } from "./indexer.grpc.js";
 import { ListAudit } from "./list-audit.js";
+import { Maintenance } from "./maintenance.js";
 import { PutMemories } from "./put-memories.js";
 import { ReadMemories } from "./read-memories.js";
 import { SearchMemories } from "./search-memories.js";
@@ -48,6 +49,7 @@ export class IndexerModule {
       onRefused: () => { crossTenant.refused("row_security"); },
     });
 
+    const maintenance = new Maintenance({ database, due: new DueTenants(schedulerPool), metrics, log });
     const failures = metrics.counter("memseal_integrity_failures_total", {});
     const indexer = assembleIndexer({
       database,
@@ -56,8 +58,9 @@ export class IndexerModule {
       quotas: { memories: config.MEMSEAL_QUOTA_MEMORIES, bytes: config.MEMSEAL_QUOTA_BYTES },
       cache: { maxBytes: config.MEMSEAL_INDEX_CACHE_BYTES, maxTenantChunks: config.MEMSEAL_MAX_TENANT_CHUNKS },
       onIntegrityFailure: () => { failures.inc(); },
-      onErased: () => undefined,
+      onErased: (tenant) => { maintenance.kick(tenant); },
     });
+    maintenance.start();
     const pools = [appPool, authPool, schedulerPool];
     return {
       module: IndexerModule,
@@ -71,7 +74,7 @@ export class IndexerModule {
         { provide: ListAudit, useValue: indexer.audit },
         { provide: EraseTenant, useValue: indexer.erasure },
         { provide: ApiKeyLookup, useValue: new ApiKeyLookup(authPool) },
-        { provide: Shutdown, useValue: new Shutdown([() => indexer.damage.flush(), () => Promise.all(pools.map((pool) => pool.end()))]) },
+        { provide: Shutdown, useValue: new Shutdown([() => maintenance.stop(), () => indexer.damage.flush(), () => Promise.all(pools.map((pool) => pool.end()))]) },
         { provide: APP_GUARD, useValue: new TenantGuard(verifier, () => { crossTenant.refused("assertion"); }) },
         { provide: APP_FILTER, useValue: new GrpcErrorFilter(log) },
       ],

@@ -57,6 +57,7 @@ export const LOG_EVENTS = {
   "request failed": ["code", "requestId", "error"],
   "sealed rows do not open": ["count"],
   "integrity failure not audited": ["error"],
+  "maintenance failed": ["count", "error"],
   "model loaded": ["model", "provider", "durationMs", "count"],
   "model worker lost": ["error"],
   "model worker ended": ["exitCode", "error"],

@@ -23,6 +23,11 @@ export const METRICS = {
   memseal_rerank_skipped_total: { type: "counter", help: "Searches answered in fused order.", labels: { reason: null } },
   memseal_dense_skipped_total: { type: "counter", help: "Searches answered by words alone.", labels: { reason: null } },
   memseal_integrity_failures_total: { type: "counter", help: "Sealed rows that do not open, each counted once.", labels: {} },
+  memseal_maintenance_removed_total: {
+    type: "counter",
+    help: "Rows past their time that were taken away.",
+    labels: { kind: ["expired", "tombstones", "answers", "versions", "erased"] },
+  },
   memseal_cross_tenant_reached_total: { type: "counter", help: "A row of another tenant came back from the database: a wall has failed.", labels: { where: ["row_security"] } },
   memseal_cross_tenant_refused_total: {
     type: "counter",
