@@ -17,7 +17,8 @@ export interface IndexerWorld {
   readonly signer: AssertionSigner;
   /** Variables of a working indexer, but for its address. */
   readonly env: Readonly<Record<string, string>>;
-  start(): Promise<RunningIndexer>;
+  /** change: variables of this process alone. */
+  start(change?: Readonly<Record<string, string>>): Promise<RunningIndexer>;
 }
 
 export interface RunningIndexer {
@@ -47,9 +48,9 @@ export async function createIndexerWorld(): Promise<IndexerWorld> {
     database,
     signer,
     env,
-    async start() {
+    async start(change = {}) {
       const address = `127.0.0.1:${await freePort()}`;
-      const process = await startProcess(INDEXER_SCRIPT, { ...env, MEMSEAL_INDEXER_ADDRESS: address });
+      const process = await startProcess(INDEXER_SCRIPT, { ...env, MEMSEAL_INDEXER_ADDRESS: address, ...change });
       const client = connect(address);
       return {
         process,

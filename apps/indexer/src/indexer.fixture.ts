@@ -1,9 +1,11 @@
 import { randomBytes } from "node:crypto";
 import type { AddedMemory, MemoryToPut, PutCommand } from "@memseal/contracts/indexer";
-import { parseUserHash, type UserHash } from "@memseal/crypto";
-import type { RootProvider } from "@memseal/keys";
-import type { TenantDatabase } from "@memseal/storage";
+import { parseUserHash, SecretBytes, type UserHash } from "@memseal/crypto";
+import { FileProvider, type RootProvider } from "@memseal/keys";
+import { createPool, DueTenants, TenantDatabase } from "@memseal/storage";
+import { startTestDatabase, type TestDatabase } from "@memseal/storage/testing";
 import { Logger } from "@memseal/telemetry";
+import type pg from "pg";
 import { assembleIndexer, type Indexer } from "./assemble-indexer.js";
 import type { TenantCall } from "./call.js";
 import type { Quotas } from "./tenant-writes.js";
@@ -21,18 +23,52 @@ export interface TestIndexer extends Indexer {
 }
 
 export interface TestIndexerSpec {
-  database: TenantDatabase;
-  root: RootProvider;
+  root?: RootProvider;
   maxBytes?: number;
   maxTenantChunks?: number;
   quotas?: Partial<Quotas>;
   log?: Logger;
 }
 
+/** A database with everything an indexer needs of it. */
+export interface IndexerTest {
+  readonly database: TenantDatabase;
+  readonly due: DueTenants;
+  /** What one process is to the database, without a server. */
+  newIndexer(spec?: TestIndexerSpec): TestIndexer;
+  /** Rows as a thief of the disk would see them; `$1` is the tenant. */
+  rowsOf<Row extends pg.QueryResultRow>(tenant: UserHash, sql: string, ...parameters: unknown[]): Promise<Row[]>;
+  countOf(tenant: UserHash, table: string): Promise<number>;
+  stop(): Promise<void>;
+}
+
+const silent = new Logger("test", () => undefined);
+
+export async function startIndexerTest(): Promise<IndexerTest> {
+  const test: TestDatabase = await startTestDatabase();
+  const pools = [createPool(test.urls.app, silent, 8), createPool(test.urls.scheduler, silent, 2)] as const;
+  const database = new TenantDatabase(pools[0]);
+  const root = new FileProvider(SecretBytes.of(randomBytes(32)));
+  const rowsOf: IndexerTest["rowsOf"] = (tenant, sql, ...parameters) => test.asSuperuser(sql, [Buffer.from(tenant, "hex"), ...parameters]);
+  return {
+    database,
+    due: new DueTenants(pools[1]),
+    newIndexer: ({ root: own = root, ...spec } = {}) => newIndexer(database, { root: own, ...spec }),
+    rowsOf,
+    async countOf(tenant, table) {
+      const [{ count }] = await rowsOf<{ count: string }>(tenant, `SELECT count(*) FROM memseal.${table} WHERE user_hash = $1`);
+      return Number(count);
+    },
+    async stop() {
+      await Promise.all(pools.map((pool) => pool.end()));
+      await test.stop();
+    },
+  };
+}
+
 export const newTenant = (): UserHash => parseUserHash(randomBytes(32).toString("hex"));
 
-/** An indexer without a server: what one process is to the database. */
-export function testIndexer({ database, root, maxBytes = 1e9, maxTenantChunks = 1e6, quotas = {}, log = new Logger("test", () => undefined) }: TestIndexerSpec): TestIndexer {
+function newIndexer(database: TenantDatabase, { root, maxBytes = 1e9, maxTenantChunks = 1e6, quotas = {}, log = silent }: TestIndexerSpec & { root: RootProvider }): TestIndexer {
   let failures = 0;
   const indexer = assembleIndexer({
     database,
@@ -67,3 +103,11 @@ export function putOf(memories: readonly TestMemory[], model = "m"): PutCommand 
     dimension: memories[0]?.vector.length ?? 0,
   };
 }
+
+const DIMENSION = 8;
+
+export const randomVector = (dimension = DIMENSION): Float32Array => Float32Array.from({ length: dimension }, () => Math.random() - 0.5);
+
+/** Memories of which no two have one text: those would be duplicates. */
+export const notes = (count: number, more: Partial<TestMemory> = {}): TestMemory[] =>
+  Array.from({ length: count }, () => ({ text: `note ${randomBytes(8).toString("hex")}`, vector: randomVector(), ...more }));

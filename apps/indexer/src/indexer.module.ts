@@ -51,15 +51,17 @@ export class IndexerModule {
 
     const maintenance = new Maintenance({ database, due: new DueTenants(schedulerPool), metrics, log });
     const failures = metrics.counter("memseal_integrity_failures_total", {});
+    const refreshes = metrics.counter("memseal_index_refreshes_total", {});
     const indexer = assembleIndexer({
       database,
       root,
       log,
       quotas: { memories: config.MEMSEAL_QUOTA_MEMORIES, bytes: config.MEMSEAL_QUOTA_BYTES },
-      cache: { maxBytes: config.MEMSEAL_INDEX_CACHE_BYTES, maxTenantChunks: config.MEMSEAL_MAX_TENANT_CHUNKS },
+      cache: { maxBytes: config.MEMSEAL_INDEX_CACHE_BYTES, maxTenantChunks: config.MEMSEAL_MAX_TENANT_CHUNKS, onRefresh: (how) => { refreshes.inc({ how }); } },
       onIntegrityFailure: () => { failures.inc(); },
       onErased: (tenant) => { maintenance.kick(tenant); },
     });
+    metrics.gauge("memseal_index_bytes", () => indexer.cache.bytes);
     maintenance.start();
     const pools = [appPool, authPool, schedulerPool];
     return {

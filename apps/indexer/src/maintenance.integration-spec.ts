@@ -1,56 +1,35 @@
-import { randomBytes } from "node:crypto";
-import { SecretBytes, type UserHash } from "@memseal/crypto";
-import { FileProvider } from "@memseal/keys";
-import { createPool, DueTenants, TenantDatabase } from "@memseal/storage";
-import { startTestDatabase, type TestDatabase } from "@memseal/storage/testing";
+import type { UserHash } from "@memseal/crypto";
 import { Logger, Metrics } from "@memseal/telemetry";
-import type pg from "pg";
-import { newTenant, testIndexer, type TestIndexer } from "./indexer.fixture.js";
+import { newTenant, notes, startIndexerTest, type IndexerTest, type TestIndexer } from "./indexer.fixture.js";
 import { Maintenance } from "./maintenance.js";
 
-const root = new FileProvider(SecretBytes.of(randomBytes(32)));
-const log = new Logger("test", () => undefined);
 const BLOB_TABLES = ["memory", "chunk", "memory_version", "memory_tombstone", "idempotency"];
-let test: TestDatabase;
-let pools: pg.Pool[];
-let database: TenantDatabase;
-let due: DueTenants;
+let test: IndexerTest;
 let indexer: TestIndexer;
 
 beforeAll(async () => {
-  test = await startTestDatabase();
-  pools = [createPool(test.urls.app, log, 8), createPool(test.urls.scheduler, log, 2)];
-  database = new TenantDatabase(pools[0]);
-  due = new DueTenants(pools[1]);
-  indexer = testIndexer({ database, root });
+  test = await startIndexerTest();
+  indexer = test.newIndexer();
 });
 
-afterAll(async () => {
-  await Promise.all(pools.map((pool) => pool.end()));
-  await test.stop();
-});
+afterAll(() => test.stop());
 
-const maintenance = (rowsPerStep?: number) => new Maintenance({ database, due, metrics: new Metrics("stable"), log, rowsPerStep });
-const bytesOf = (tenant: UserHash) => Buffer.from(tenant, "hex");
-const vector = () => Float32Array.from({ length: 8 }, () => Math.random() - 0.5);
-const notes = (count: number, more: object = {}) => Array.from({ length: count }, () => ({ text: `note ${randomBytes(6).toString("hex")}`, vector: vector(), ...more }));
+const maintenance = (rowsPerStep?: number) =>
+  new Maintenance({ database: test.database, due: test.due, metrics: new Metrics("stable"), log: new Logger("test", () => undefined), rowsPerStep });
 const soon = () => new Date(Date.now() + 60_000);
 
-async function countOf(table: string, tenant: UserHash): Promise<number> {
-  const [{ count }] = await test.asSuperuser<{ count: string }>(`SELECT count(*) FROM memseal.${table} WHERE user_hash = $1`, [bytesOf(tenant)]);
-  return Number(count);
-}
+const countOf = (table: string, tenant: UserHash) => test.countOf(tenant, table);
 
 interface TenantRow { state: string; seq: string; tombstone_floor: string; memory_count: string; byte_count: string; next_due_at: Date | null }
-const tenantRow = async (tenant: UserHash) => (await test.asSuperuser<TenantRow>("SELECT * FROM memseal.tenant WHERE user_hash = $1", [bytesOf(tenant)]))[0];
+const tenantRow = async (tenant: UserHash) => (await test.rowsOf<TenantRow>(tenant, "SELECT * FROM memseal.tenant WHERE user_hash = $1"))[0];
 
 /** What the tenant's rows take, counted from the rows. */
 async function bytesStored(tenant: UserHash): Promise<number> {
-  const [{ bytes }] = await test.asSuperuser<{ bytes: string }>(
+  const [{ bytes }] = await test.rowsOf<{ bytes: string }>(
+    tenant,
     `SELECT (SELECT coalesce(sum(octet_length(text_cipher) + octet_length(meta_cipher)), 0) FROM memseal.memory WHERE user_hash = $1)
        + (SELECT coalesce(sum(octet_length(text_cipher) + octet_length(meta_cipher)), 0) FROM memseal.memory_version WHERE user_hash = $1)
        + (SELECT coalesce(sum(octet_length(emb_cipher)), 0) FROM memseal.chunk WHERE user_hash = $1) AS bytes`,
-    [bytesOf(tenant)],
   );
   return Number(bytes);
 }
@@ -58,7 +37,7 @@ async function bytesStored(tenant: UserHash): Promise<number> {
 /** Lets time pass for a tenant: everything of it was so much earlier. */
 async function age(tenant: UserHash, interval: string): Promise<void> {
   for (const [table, column] of [["memory", "expires_at"], ["memory_tombstone", "deleted_at"], ["idempotency", "expires_at"], ["tenant", "next_due_at"]]) {
-    await test.asSuperuser(`UPDATE memseal.${table} SET ${column} = ${column} - interval '${interval}' WHERE user_hash = $1`, [bytesOf(tenant)]);
+    await test.rowsOf(tenant, `UPDATE memseal.${table} SET ${column} = ${column} - interval '${interval}' WHERE user_hash = $1`);
   }
 }
 
@@ -71,7 +50,7 @@ describe("maintenance", () => {
     expect(await found(indexer)).toEqual([8, 8]);
     await age(tenant, "2 minutes");
     // Gone for callers at once; from the tables with the next run. The index from before knows the times from before.
-    const later = testIndexer({ database, root });
+    const later = test.newIndexer();
     expect(await found(later)).toEqual([8, 3]);
     expect((await indexer.reads.list(tenant, { limit: 50 })).memories.map(({ id }) => id).sort()).toEqual([...kept].sort());
     await maintenance(2).run();
@@ -87,7 +66,7 @@ describe("maintenance", () => {
   it("purges tombstones after a day and raises the floor, so that an index from before is loaded anew", async () => {
     const tenant = newTenant();
     const ids = await indexer.add(tenant, notes(6));
-    const behind = testIndexer({ database, root });
+    const behind = test.newIndexer();
     const before = await behind.cache.use(tenant, (loaded) => loaded);
     for (const id of ids.slice(0, 4)) await indexer.deletes.deleteOne(indexer.callOf(tenant), id);
     await maintenance().run();
@@ -172,9 +151,9 @@ describe("a due time", () => {
     const tenant = newTenant();
     await indexer.add(tenant, notes(1));
     for (let round = 0; round < 30; round++) {
-      await test.asSuperuser("UPDATE memseal.tenant SET next_due_at = now() WHERE user_hash = $1", [bytesOf(tenant)]);
+      await test.rowsOf(tenant, "UPDATE memseal.tenant SET next_due_at = now() WHERE user_hash = $1");
       await Promise.all([maintenance().run(), indexer.add(tenant, notes(1, { expiresAt: soon() }))]);
-      const [{ earliest }] = await test.asSuperuser<{ earliest: Date }>("SELECT min(expires_at) AS earliest FROM memseal.memory WHERE user_hash = $1", [bytesOf(tenant)]);
+      const [{ earliest }] = await test.rowsOf<{ earliest: Date }>(tenant, "SELECT min(expires_at) AS earliest FROM memseal.memory WHERE user_hash = $1");
       expect((await tenantRow(tenant)).next_due_at!.getTime()).toBeLessThanOrEqual(earliest.getTime());
     }
   });

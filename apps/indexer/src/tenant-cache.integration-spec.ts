@@ -1,42 +1,28 @@
 import { randomBytes } from "node:crypto";
 import { SecretBytes, type UserHash } from "@memseal/crypto";
-import { FileProvider } from "@memseal/keys";
-import { createPool, TenantDatabase } from "@memseal/storage";
-import { startTestDatabase, type TestDatabase } from "@memseal/storage/testing";
-import { Logger } from "@memseal/telemetry";
-import type pg from "pg";
-import { newTenant, testIndexer, type TestIndexer } from "./indexer.fixture.js";
+import { FileProvider, type RootProvider } from "@memseal/keys";
+import { newTenant, notes, randomVector, startIndexerTest, type IndexerTest, type TestIndexer } from "./indexer.fixture.js";
 import type { LoadedTenant, TenantCache } from "./tenant-cache.js";
 
 const DIMENSION = 256;
 /** Of one memory's vector. */
 const MEMORY_BYTES = 4 * DIMENSION;
 
-const root = new FileProvider(SecretBytes.of(randomBytes(32)));
-let test: TestDatabase;
-let pool: pg.Pool;
-let database: TenantDatabase;
+let test: IndexerTest;
 /** Another process, as far as the database can tell: its cache is no concern of these tests. */
 let writer: TestIndexer;
 
 beforeAll(async () => {
-  test = await startTestDatabase();
-  pool = createPool(test.urls.app, new Logger("test", () => undefined), 8);
-  database = new TenantDatabase(pool);
-  writer = testIndexer({ database, root });
+  test = await startIndexerTest();
+  writer = test.newIndexer();
 });
 
-afterAll(async () => {
-  await pool.end();
-  await test.stop();
-});
+afterAll(() => test.stop());
 
-/** No two of one text: that would be a duplicate. */
-const put = (tenant: UserHash, count: number): Promise<string[]> =>
-  writer.add(tenant, Array.from({ length: count }, () => ({ text: `note ${randomBytes(8).toString("hex")}`, vector: Float32Array.from({ length: DIMENSION }, () => Math.random() - 0.5) })));
+const put = (tenant: UserHash, count: number): Promise<string[]> => writer.add(tenant, notes(count, { vector: randomVector(DIMENSION) }));
 const remove = (tenant: UserHash, id: string) => writer.deletes.deleteOne(writer.callOf(tenant), id);
 
-const newCache = (maxBytes: number, provider = root) => testIndexer({ database, root: provider, maxBytes }).cache;
+const newCache = (maxBytes: number, root?: RootProvider) => test.newIndexer({ root, maxBytes }).cache;
 const itself = (loaded: LoadedTenant) => loaded;
 const found = (cache: TenantCache, tenant: UserHash) => cache.use(tenant, ({ index }, now) => index.search({ query: "note", limit: 100, now }).totalMatching);
 
@@ -83,8 +69,8 @@ describe("TenantCache", () => {
     const cache = newCache(1e6);
     const before = (await cache.use(tenant, itself))!;
     await remove(tenant, ids[0]);
-    await test.asSuperuser("DELETE FROM memseal.memory_tombstone WHERE user_hash = $1", [Buffer.from(tenant, "hex")]);
-    await test.asSuperuser("UPDATE memseal.tenant SET tombstone_floor = seq WHERE user_hash = $1", [Buffer.from(tenant, "hex")]);
+    await test.rowsOf(tenant, "DELETE FROM memseal.memory_tombstone WHERE user_hash = $1");
+    await test.rowsOf(tenant, "UPDATE memseal.tenant SET tombstone_floor = seq WHERE user_hash = $1");
     expect(await found(cache, tenant)).toBe(2);
     expect(before.cleared).toBe(true);
   });
@@ -94,11 +80,11 @@ describe("TenantCache", () => {
     await put(tenant, 2);
     const cache = newCache(1e6);
     const before = (await cache.use(tenant, itself))!;
-    await test.asSuperuser("UPDATE memseal.tenant SET epoch = epoch + 1 WHERE user_hash = $1", [Buffer.from(tenant, "hex")]);
+    await test.rowsOf(tenant, "UPDATE memseal.tenant SET epoch = epoch + 1 WHERE user_hash = $1");
     expect(await found(cache, tenant)).toBe(2);
     expect(before.cleared).toBe(true);
     const after = (await cache.use(tenant, itself))!;
-    await test.asSuperuser("UPDATE memseal.tenant SET state = 'erasing' WHERE user_hash = $1", [Buffer.from(tenant, "hex")]);
+    await test.rowsOf(tenant, "UPDATE memseal.tenant SET state = 'erasing' WHERE user_hash = $1");
     expect(await found(cache, tenant)).toBeUndefined();
     expect(after.cleared).toBe(true);
   });
@@ -107,7 +93,7 @@ describe("TenantCache", () => {
     const tenant = newTenant();
     await put(tenant, 1);
     await expect(found(newCache(1e6, new FileProvider(SecretBytes.of(randomBytes(32)))), tenant)).rejects.toMatchObject({ code: "data_loss", message: expect.stringContaining("wrapped by root key") as string });
-    await test.asSuperuser("DELETE FROM memseal.tenant_key WHERE user_hash = $1", [Buffer.from(tenant, "hex")]);
+    await test.rowsOf(tenant, "DELETE FROM memseal.tenant_key WHERE user_hash = $1");
     await expect(found(newCache(1e6), tenant)).rejects.toMatchObject({ code: "data_loss", message: expect.stringContaining("keys are missing") as string });
   });
 });
@@ -116,10 +102,10 @@ describe("writes of one tenant", () => {
   it("deleting the last memory at once, many times over, delete it once and say so", async () => {
     const tenant = newTenant();
     const [id] = await put(tenant, 1);
-    const outcomes = await Promise.allSettled(Array.from({ length: 5 }, () => testIndexer({ database, root }).deletes.deleteOne(writer.callOf(tenant), id)));
+    const outcomes = await Promise.allSettled(Array.from({ length: 5 }, () => test.newIndexer().deletes.deleteOne(writer.callOf(tenant), id)));
     expect(outcomes.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
     for (const outcome of outcomes) if (outcome.status === "rejected") expect(outcome.reason).toMatchObject({ code: "not_found" });
-    const [totals] = await test.asSuperuser("SELECT memory_count, byte_count FROM memseal.tenant WHERE user_hash = $1", [Buffer.from(tenant, "hex")]);
+    const [totals] = await test.rowsOf(tenant, "SELECT memory_count, byte_count FROM memseal.tenant WHERE user_hash = $1");
     expect(totals).toEqual({ memory_count: "0", byte_count: "0" });
   });
 

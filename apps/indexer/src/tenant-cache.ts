@@ -38,6 +38,8 @@ export interface TenantCacheOptions {
   maxBytes: number;
   /** Of one tenant: beyond, a search is refused. */
   maxTenantChunks: number;
+  /** Told of each index brought up to date: by what is newer, or whole. */
+  onRefresh?: (how: "catch_up" | "load") => void;
 }
 
 /** Read between two pages, the tenant was not what the first one was of: begin again. */
@@ -124,12 +126,15 @@ export class TenantCache {
     const isUsable = loaded !== undefined && loaded.epoch >= state.epoch && loaded.generation === state.generation && loaded.appliedSeq >= state.tombstoneFloor;
     if (loaded !== undefined && isUsable) {
       try {
-        return await this.#catchUp(tenant, loaded, loaded.appliedSeq);
+        const current = await this.#catchUp(tenant, loaded, loaded.appliedSeq);
+        this.options.onRefresh?.("catch_up");
+        return current;
       } catch (error) {
         if (!(error instanceof Overtaken)) throw error;
       }
     }
     this.#cached.delete(tenant);
+    this.options.onRefresh?.("load");
     return this.#limitLoads(() => this.#load(tenant));
   }
 

@@ -14,7 +14,7 @@ import cryptography
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-FIELDS = {"text": 1, "metadata": 2, "embedding": 3, "idempotentResponse": 4}
+FIELDS = {"text": 1, "metadata": 2, "embedding": 3, "idempotentResponse": 4, "cursor": 5}
 SEAL, REFERENCE = 1, 2
 REFERENCES = {"key": 1, "content": 2, "run": 3, "idempotencyKey": 4, "request": 5, "actor": 6, "target": 7, "auditChain": 8}
 HEADER = 20

@@ -39,8 +39,8 @@ describe("Metrics", () => {
   it("are named with their unit, and stand in docs/operations.md with their labels", () => {
     const operations = readFileSync(new URL("../../../docs/operations.md", import.meta.url), "utf8");
     for (const [name, { type, labels }] of Object.entries(METRICS)) {
-      expect(name).toMatch(type === "counter" ? /^memseal_[a-z_]+_total$/ : /^memseal_[a-z_]+_seconds$/);
-      const cells = Object.keys(labels).map((label) => `\`${label}\``).join(", ");
+      expect(name).toMatch({ counter: /^memseal_[a-z_]+_total$/, gauge: /^memseal_[a-z_]+_bytes$/, latency: /^memseal_[a-z_]+_seconds$/ }[type]);
+      const cells = Object.keys(labels).map((label) => `\`${label}\``).join(", ") || "-";
       expect(operations).toContain(`| \`${name}\` | ${cells} |`);
     }
   });

@@ -1,5 +1,5 @@
 import type { ErrorCode } from "@memseal/errors";
-import { collectDefaultMetrics, Counter, Histogram, Registry } from "prom-client";
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom-client";
 
 /** Upper edges in seconds, with one at each limit a guardrail watches. */
 const LATENCY_EDGES_S = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.25, 0.4, 0.75, 1, 1.5, 2.5, 5, 10, 30];
@@ -23,6 +23,12 @@ export const METRICS = {
   memseal_rerank_skipped_total: { type: "counter", help: "Searches answered in fused order.", labels: { reason: null } },
   memseal_dense_skipped_total: { type: "counter", help: "Searches answered by words alone.", labels: { reason: null } },
   memseal_integrity_failures_total: { type: "counter", help: "Sealed rows that do not open, each counted once.", labels: {} },
+  memseal_index_bytes: { type: "gauge", help: "Tenant indexes in memory, by estimate.", labels: {} },
+  memseal_index_refreshes_total: {
+    type: "counter",
+    help: "Tenant indexes brought up to date: by what is newer, or loaded whole.",
+    labels: { how: ["catch_up", "load"] },
+  },
   memseal_maintenance_removed_total: {
     type: "counter",
     help: "Rows past their time that were taken away.",
@@ -37,7 +43,7 @@ export const METRICS = {
 } as const satisfies Record<string, MetricSpec>;
 
 interface MetricSpec {
-  type: "counter" | "latency";
+  type: "counter" | "gauge" | "latency";
   help: string;
   labels: Readonly<Record<string, readonly string[] | null>>;
 }
@@ -72,6 +78,11 @@ export class Metrics {
     const histogram = new Histogram({ name, help, labelNames: Object.keys(labels) as LabelsOf<M>[], buckets: LATENCY_EDGES_S, registers: [this.#registry] });
     for (const values of combinations<LabelsOf<M>>(labels)) histogram.zero(values);
     return histogram;
+  }
+
+  /** A value that is read at each scrape. */
+  gauge(name: OfType<"gauge">, read: () => number): void {
+    new Gauge({ name, help: METRICS[name].help, registers: [this.#registry], collect() { this.set(read()); } });
   }
 
   /** Prometheus text format. */
