@@ -1,7 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
 import type { MethodDefinition } from "@grpc/grpc-js";
 import { ASSERTION_KEY, METHOD_CLASSES, type MethodClass } from "@memseal/auth";
 import { encodeVector, IndexerServiceService as Indexer, type PutMemory, type SearchResponse } from "@memseal/contracts/indexer";
@@ -228,88 +227,6 @@ describe("sealed rows", () => {
     const [one, two] = await put(tenant, [memory("note one"), memory("note two")]);
     await world.database.asSuperuser("UPDATE memseal.memory SET text_cipher = (SELECT text_cipher FROM memseal.memory WHERE id = $2) WHERE id = $1", [one.id, two.id]);
     await expect(indexer.call(Indexer.get, "read", tenant, { id: one.id })).rejects.toMatchObject({ code: "data_loss" });
-  });
-});
-
-describe("two indexers on one database", () => {
-  it("answer alike after every acknowledged write and delete", async () => {
-    const other = await world.start();
-    const tenant = newTenant();
-    const live = new Map<string, string>();
-    for (let step = 0; step < 40; step++) {
-      const [writer, reader] = step % 2 === 0 ? [indexer, other] : [other, indexer];
-      const victim = [...live.keys()][0];
-      if (step % 5 === 4 && victim !== undefined) {
-        await writer.call(Indexer.delete, "write", tenant, { id: victim });
-        live.delete(victim);
-      } else {
-        const [added] = await put(tenant, [memory(`shared note ${step}`)], writer);
-        live.set(added.id, `shared note ${step}`);
-      }
-      expect(found(await search(tenant, "shared note", {}, reader)).sort()).toEqual([...live.values()].sort());
-    }
-    await other.process.kill("SIGTERM");
-  });
-});
-
-describe("what was acknowledged", () => {
-  /** Writes until stopped; returns the texts that were acknowledged. */
-  async function writeUntil(stop: AbortSignal, tenant: UserHash, writer: RunningIndexer): Promise<string[]> {
-    const acknowledged: string[] = [];
-    for (let i = 0; !stop.aborted; i++) {
-      const text = `note number ${i} ${randomBytes(4).toString("hex")}`;
-      const done = await put(tenant, [memory(text)], writer).then(() => true, () => false);
-      if (done) acknowledged.push(text);
-      else await delay(20);
-    }
-    return acknowledged;
-  }
-
-  const texts = async (tenant: UserHash, reader: RunningIndexer) => {
-    const all: string[] = [];
-    let cursor: string | undefined;
-    do {
-      const page = await reader.call(Indexer.list, "read", tenant, { limit: 100, cursor });
-      all.push(...page.results.map(({ text }) => text));
-      cursor = page.nextCursor;
-    } while (cursor !== undefined);
-    return all;
-  };
-
-  it("is found after kill -9 of the indexer in the middle of writing", async () => {
-    const victim = await world.start();
-    const tenants = [newTenant(), newTenant(), newTenant()];
-    const stop = new AbortController();
-    const writing = tenants.map((tenant) => writeUntil(stop.signal, tenant, victim));
-    await delay(700);
-    await victim.process.kill("SIGKILL");
-    stop.abort();
-    const acknowledged = await Promise.all(writing);
-    const restarted = await world.start();
-    for (const [i, tenant] of tenants.entries()) {
-      expect(acknowledged[i].length).toBeGreaterThan(5);
-      const kept = await texts(tenant, restarted);
-      expect(kept).toEqual(expect.arrayContaining(acknowledged[i]));
-      expect(new Set(kept).size).toBe(kept.length);
-      expect((await search(tenant, "note number", {}, restarted)).totalMatching).toBe(kept.length);
-    }
-    await restarted.process.kill("SIGTERM");
-  });
-
-  it("is found after kill -9 of PostgreSQL in the middle of writing, with the indexer still running", async () => {
-    const tenant = newTenant();
-    const stop = new AbortController();
-    const writing = writeUntil(stop.signal, tenant, indexer);
-    await delay(500);
-    const pid = world.database.server.pid!;
-    process.kill(pid, "SIGKILL");
-    // Long enough for the server to come back and for writes to go on.
-    await delay(4_000);
-    stop.abort();
-    const acknowledged = await writing;
-    expect(world.database.server.pid).not.toBe(pid);
-    expect(await texts(tenant, indexer)).toEqual(expect.arrayContaining(acknowledged));
-    expect(acknowledged.length).toBeGreaterThan(10);
   });
 });
 

@@ -6,7 +6,7 @@ import type { Client, MethodDefinition } from "@grpc/grpc-js";
 import { ASSERTION_KEY, AssertionSigner, generateAssertionKeys, type MethodClass } from "@memseal/auth";
 import { parseUserHash, type UserHash } from "@memseal/crypto";
 import { startTestDatabase, type EmbeddedTestDatabase } from "@memseal/storage/testing";
-import { connect, unary } from "@memseal/transport";
+import { connect, IDEMPOTENCY_KEY, unary } from "@memseal/transport";
 import { freePort, startProcess, type ServiceProcess } from "@memseal/transport/testing";
 
 export const INDEXER_SCRIPT = fileURLToPath(new URL("../dist/main.js", import.meta.url));
@@ -24,7 +24,7 @@ export interface IndexerWorld {
 export interface RunningIndexer {
   readonly process: ServiceProcess;
   /** A call as the gateway would make it for `tenant`. */
-  call<Request, Response>(method: MethodDefinition<Request, Response>, access: MethodClass, tenant: UserHash, request: Request): Promise<Response>;
+  call<Request, Response>(method: MethodDefinition<Request, Response>, access: MethodClass, tenant: UserHash, request: Request, idempotencyKey?: string): Promise<Response>;
   readonly client: Client;
 }
 
@@ -55,9 +55,9 @@ export async function createIndexerWorld(): Promise<IndexerWorld> {
       return {
         process,
         client,
-        async call(method, access, tenant, request) {
+        async call(method, access, tenant, request, idempotencyKey) {
           const assertion = await signer.sign({ tenant, actor: "api-key test", scopes: [access], method: access });
-          return unary(client, method, request, { peer: "indexer", deadlineMs: Date.now() + 20_000, metadata: { [ASSERTION_KEY]: assertion } });
+          return unary(client, method, request, { peer: "indexer", deadlineMs: Date.now() + 20_000, metadata: { [ASSERTION_KEY]: assertion, ...(idempotencyKey && { [IDEMPOTENCY_KEY]: idempotencyKey }) } });
         },
       };
     },

@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
 import type { AddedMemory, MemoryToPut, PutCommand } from "@memseal/contracts/indexer";
 import { parseUserHash, SecretBytes, type UserHash } from "@memseal/crypto";
-import { FileProvider, type RootProvider } from "@memseal/keys";
-import { createPool, DueTenants, TenantDatabase } from "@memseal/storage";
+import { FileProvider, TenantKeys, type RootProvider, type TenantKeySet } from "@memseal/keys";
+import { createPool, DueTenants, TenantDatabase, TenantKeyStore } from "@memseal/storage";
 import { startTestDatabase, type TestDatabase } from "@memseal/storage/testing";
 import { Logger } from "@memseal/telemetry";
 import type pg from "pg";
@@ -34,6 +34,8 @@ export interface TestIndexerSpec {
 export interface IndexerTest {
   readonly database: TenantDatabase;
   readonly due: DueTenants;
+  /** The keys of a tenant as its indexers hold them. */
+  keysOf(tenant: UserHash): Promise<TenantKeySet>;
   /** What one process is to the database, without a server. */
   newIndexer(spec?: TestIndexerSpec): TestIndexer;
   /** Rows as a thief of the disk would see them; `$1` is the tenant. */
@@ -53,6 +55,7 @@ export async function startIndexerTest(): Promise<IndexerTest> {
   return {
     database,
     due: new DueTenants(pools[1]),
+    keysOf: (tenant) => new TenantKeys(new TenantKeyStore(database), root).get(tenant, 0),
     newIndexer: ({ root: own = root, ...spec } = {}) => newIndexer(database, { root: own, ...spec }),
     rowsOf,
     async countOf(tenant, table) {
