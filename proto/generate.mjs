@@ -4,6 +4,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { BinaryReader } from "@bufbuild/protobuf/wire";
 
 const protoDir = import.meta.dirname;
 const committed = join(protoDir, "../libs/contracts/src/generated");
@@ -23,14 +24,12 @@ if (!check) {
 const require = createRequire(import.meta.url);
 const OPTIONS = "outputServices=grpc-js,esModuleInterop=true,importSuffix=.js,env=node,forceLong=bigint,useDate=false,oneof=unions-value,unrecognizedEnum=false,removeEnumPrefix=true,addGrpcMetadata=true,outputIndex=false";
 
-function generate(options, files) {
+function protoc(options, files) {
   execFileSync(
     process.execPath,
     [
       require.resolve("protoc/protoc.cjs"),
-      `--plugin=protoc-gen-ts_proto=${require.resolve("ts-proto/protoc-gen-ts_proto")}`,
-      `--ts_proto_out=${output}`,
-      `--ts_proto_opt=${options}`,
+      ...options,
       `--proto_path=${protoDir}`,
       `--proto_path=${dirname(require.resolve("protoc/include/google/protobuf/struct.proto")).replace("/google/protobuf", "")}`,
       ...files,
@@ -39,9 +38,20 @@ function generate(options, files) {
   );
 }
 
-generate(`nestJs=true,${OPTIONS}`, list(protoDir).filter((name) => name.endsWith(".proto")));
+const generate = (options, files) =>
+  protoc([`--plugin=protoc-gen-ts_proto=${require.resolve("ts-proto/protoc-gen-ts_proto")}`, `--ts_proto_out=${output}`, `--ts_proto_opt=${options}`], files);
+
+const protos = list(protoDir).filter((name) => name.endsWith(".proto"));
+generate(`nestJs=true,${OPTIONS}`, protos);
 // With nestJs, Struct wraps each value for protobufjs and its own encoder then wraps it once more: all is lost.
 generate(OPTIONS, ["google/protobuf/struct.proto"]);
+
+// What server reflection answers from.
+const descriptorSet = join(output, "descriptors.bin");
+protoc([`--descriptor_set_out=${descriptorSet}`, "--include_imports"], protos);
+const files = filesOf(readFileSync(descriptorSet)).map((file) => `  "${file.toString("base64")}",\n`).join("");
+rmSync(descriptorSet);
+writeFileSync(join(output, "descriptors.ts"), `// Generated from proto/ by \`npm run proto\`.\n\n/** google.protobuf.FileDescriptorProto of each file and of what it imports, in base64. */\nexport const FILE_DESCRIPTORS: readonly string[] = [\n${files}];\n`);
 
 // For Nest's own loader of .proto files, ts-proto registers converters with protobufjs. Nest gets generated
 // definitions here, and the named import of that CommonJS module fails in Node.
@@ -50,6 +60,18 @@ for (const name of list(output)) {
   const text = readFileSync(file, "utf8");
   const kept = text.split("\n").filter((line) => !/^import \{ wrappers \} from "protobufjs";$|^wrappers\[/.test(line)).join("\n");
   if (kept !== text) writeFileSync(file, kept);
+}
+
+/** The messages of a FileDescriptorSet: `repeated FileDescriptorProto file = 1`. */
+function filesOf(set) {
+  const reader = new BinaryReader(set);
+  const found = [];
+  while (reader.pos < reader.len) {
+    const [field] = reader.tag();
+    if (field !== 1) throw new Error(`a FileDescriptorSet with field ${field}`);
+    found.push(Buffer.from(reader.bytes()));
+  }
+  return found;
 }
 
 if (check) {

@@ -1,8 +1,8 @@
 import "reflect-metadata";
 import { parseConfig } from "@memseal/config";
-import { MEMORY_PACKAGE } from "@memseal/contracts";
+import { FILE_DESCRIPTORS, MEMORY_PACKAGE } from "@memseal/contracts";
 import { Logger } from "@memseal/telemetry";
-import { GrpcErrorFilter, grpcServer, healthOf, HttpErrorFilter, runService } from "@memseal/transport";
+import { GrpcErrorFilter, grpcServer, HttpErrorFilter, runService, serviceNames, StandardServices } from "@memseal/transport";
 import type { NestApplicationOptions } from "@nestjs/common";
 import { NestFactory } from "@nestjs/core";
 import type { MicroserviceOptions } from "@nestjs/microservices";
@@ -13,7 +13,6 @@ import { GatewayModule } from "./gateway.module.js";
 import { createHttpServer, prepareHttpServer } from "./http-server.js";
 import { memoryService } from "./memories.grpc.js";
 
-const SERVICE = `${MEMORY_PACKAGE}.MemoryService`;
 const log = new Logger("gateway");
 
 await runService(log, async () => {
@@ -27,14 +26,20 @@ await runService(log, async () => {
   app.useGlobalFilters(httpErrors);
   prepareHttpServer(adapter, app.get(GatewayMetrics), httpErrors);
 
-  const health = healthOf([SERVICE]);
   const packages = { [MEMORY_PACKAGE]: { MemoryService: memoryService } };
+  const standard = new StandardServices({ services: serviceNames(packages), descriptors: FILE_DESCRIPTORS });
   // Deferred: Nest would bind the handlers at once, without the filter.
   app
-    .connectMicroservice<MicroserviceOptions>(grpcServer({ address: grpcAddress, packages, health }), { deferInitialization: true })
+    .connectMicroservice<MicroserviceOptions>(grpcServer({ address: grpcAddress, packages, standard }), { deferInitialization: true })
     .useGlobalFilters(new GrpcErrorFilter(log));
   await app.startAllMicroservices();
   await app.listen(http.port, http.host);
-  for (const name of ["", SERVICE]) health.setStatus(name, "SERVING");
-  return { address: `http ${http.address}, grpc ${grpcAddress}`, close: () => app.close() };
+  standard.setServing(true);
+  return {
+    address: `http ${http.address}, grpc ${grpcAddress}`,
+    close: () => {
+      standard.end();
+      return app.close();
+    },
+  };
 });

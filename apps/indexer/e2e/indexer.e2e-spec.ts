@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import type { MethodDefinition } from "@grpc/grpc-js";
 import { ASSERTION_KEY, METHOD_CLASSES, type MethodClass } from "@memseal/auth";
 import { encodeVector, IndexerServiceService as Indexer, type PutMemory, type SearchResponse } from "@memseal/contracts/indexer";
@@ -8,6 +9,7 @@ import type { UserHash } from "@memseal/crypto";
 import { createApiKey } from "@memseal/storage";
 import { unary } from "@memseal/transport";
 import { runToExit } from "@memseal/transport/testing";
+import { service as healthService } from "grpc-health-check";
 import { createIndexerWorld, INDEXER_SCRIPT, newTenant, type IndexerWorld, type RunningIndexer } from "./start-indexer.js";
 
 const DIMENSION = 8;
@@ -227,6 +229,40 @@ describe("sealed rows", () => {
     const [one, two] = await put(tenant, [memory("note one"), memory("note two")]);
     await world.database.asSuperuser("UPDATE memseal.memory SET text_cipher = (SELECT text_cipher FROM memseal.memory WHERE id = $2) WHERE id = $1", [one.id, two.id]);
     await expect(indexer.call(Indexer.get, "read", tenant, { id: one.id })).rejects.toMatchObject({ code: "data_loss" });
+  });
+});
+
+describe("an indexer's health", () => {
+  const { Check: check } = healthService as unknown as Record<string, MethodDefinition<{ service: string }, { status: string }>>;
+  const statusOf = async (service: string) => (await unary(indexer.client, check, { service }, { peer: "indexer", deadlineMs: Date.now() + 5_000 })).status;
+  const until = async (status: string) => { while ((await statusOf("memseal.indexer.v1.IndexerService")) !== status) await delay(50); };
+
+  it("follows the database", async () => {
+    await until("SERVING");
+    await world.database.asSuperuser("ALTER ROLE memseal_scheduler NOLOGIN");
+    await world.database.asSuperuser("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'memseal_scheduler'");
+    await until("NOT_SERVING");
+    expect(await statusOf("")).toBe("NOT_SERVING");
+    await world.database.asSuperuser("ALTER ROLE memseal_scheduler LOGIN");
+    await until("SERVING");
+  });
+});
+
+describe("an indexer that is told to stop", () => {
+  it("answers what is in flight, ends with 0, and has stored what it acknowledged", async () => {
+    const [victim, tenant] = [await world.start(), newTenant()];
+    await put(tenant, [memory("seed")], victim);
+    const calls = Array.from({ length: 40 }, (_v, i) => put(tenant, [memory(`note ${i}`)], victim).then(() => `note ${i}`, (error: unknown) => error));
+    await Promise.race(calls);
+    await victim.process.kill("SIGTERM");
+    expect(await victim.process.exited).toBe(0);
+    const outcomes = await Promise.all(calls);
+    const acknowledged = outcomes.filter((outcome) => typeof outcome === "string");
+    for (const outcome of outcomes) if (typeof outcome !== "string") expect(outcome).toMatchObject({ code: "unavailable" });
+    expect(acknowledged.length).toBeGreaterThan(1);
+    const kept = (await indexer.call(Indexer.list, "read", tenant, { limit: 100 })).results.map(({ text }) => text);
+    expect(kept).toEqual(expect.arrayContaining(acknowledged));
+    expect(victim.process.lines.some((line) => line.includes('"level":"error"'))).toBe(false);
   });
 });
 

@@ -88,7 +88,18 @@ async function killIndexer(): Promise<void> {
   indexer = undefined;
   await victim.process.kill("SIGKILL");
   victim.client.close();
-  indexer = await world.start();
+  indexer = await startAgain();
+}
+
+/** As a supervisor does: a start while the database recovers is refused. */
+async function startAgain(): Promise<RunningIndexer> {
+  for (;;) {
+    try {
+      return await world.start();
+    } catch (error) {
+      if (!(error as Error).message.includes("the database cannot be reached")) throw error;
+    }
+  }
 }
 
 /** Kills -9 one process of the server: the others end with it, and the database recovers from its log. */

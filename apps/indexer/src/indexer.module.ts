@@ -1,6 +1,6 @@
 import { AssertionVerifier } from "@memseal/auth";
 import { FileProvider, loadSecret } from "@memseal/keys";
-import { ApiKeyLookup, assertSafeRole, assertSchema, createPool, DueTenants, TenantDatabase } from "@memseal/storage";
+import { ApiKeyLookup, assertSafeRole, assertSchema, createPool, DueTenants, isReachable, TenantDatabase } from "@memseal/storage";
 import { crossTenantCounters, type Logger, type Metrics } from "@memseal/telemetry";
 import { GrpcErrorFilter, TenantGuard } from "@memseal/transport";
 import { Module, type DynamicModule, type OnApplicationShutdown } from "@nestjs/common";
@@ -34,7 +34,7 @@ class Shutdown implements OnApplicationShutdown {
 @Module({})
 export class IndexerModule {
   /** @throws StartupError when the roles, the schema or a key file is not as it must be */
-  static async create(config: IndexerConfig, log: Logger, metrics: Metrics): Promise<DynamicModule> {
+  static async create(config: IndexerConfig, log: Logger, metrics: Metrics): Promise<{ module: DynamicModule; isReady: () => Promise<boolean> }> {
     const root = new FileProvider(loadSecret(config.MEMSEAL_ROOT_KEY_FILE));
     await root.health();
     const verifier = AssertionVerifier.load(config.MEMSEAL_ASSERTION_PUBLIC_KEY_FILES);
@@ -64,7 +64,7 @@ export class IndexerModule {
     metrics.gauge("memseal_index_bytes", () => indexer.cache.bytes);
     maintenance.start();
     const pools = [appPool, authPool, schedulerPool];
-    return {
+    const module: DynamicModule = {
       module: IndexerModule,
       controllers: [IndexerGrpc],
       providers: [
@@ -81,5 +81,7 @@ export class IndexerModule {
         { provide: APP_FILTER, useValue: new GrpcErrorFilter(log) },
       ],
     };
+    // On a connection that no caller waits for: an indexer that has much to do is still ready.
+    return { module, isReady: () => isReachable(schedulerPool) };
   }
 }

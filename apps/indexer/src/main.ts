@@ -1,6 +1,6 @@
 import "reflect-metadata";
 import { parseConfig } from "@memseal/config";
-import { INDEXER_PACKAGE, IndexerServiceService } from "@memseal/contracts/indexer";
+import { FILE_DESCRIPTORS, INDEXER_PACKAGE, IndexerServiceService } from "@memseal/contracts/indexer";
 import { freeBuffersInline } from "@memseal/crypto";
 import { Logger, Metrics } from "@memseal/telemetry";
 import { runService, startGrpcService } from "@memseal/transport";
@@ -13,7 +13,10 @@ freeBuffersInline();
 await runService(log, async () => {
   const config = parseConfig(indexerConfig, process.env);
   const metrics = new Metrics(config.MEMSEAL_TRACK);
-  return startGrpcService(await IndexerModule.create(config, log, metrics), {
+  const { module, isReady } = await IndexerModule.create(config, log, metrics);
+  return startGrpcService(module, {
+    isReady,
+    descriptors: FILE_DESCRIPTORS,
     log,
     metrics,
     metricsAddress: config.MEMSEAL_METRICS_ADDRESS,

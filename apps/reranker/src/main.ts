@@ -1,6 +1,6 @@
 import "reflect-metadata";
 import { parseConfig } from "@memseal/config";
-import { EmbedderService, RERANKER_PACKAGE, RerankerService } from "@memseal/contracts/reranker";
+import { EmbedderService, FILE_DESCRIPTORS, RERANKER_PACKAGE, RerankerService } from "@memseal/contracts/reranker";
 import { Logger, Metrics } from "@memseal/telemetry";
 import { runService, startGrpcService } from "@memseal/transport";
 import { parseServices, rerankerConfig } from "./config.js";
@@ -20,6 +20,7 @@ await runService(log, async () => {
     metrics: new Metrics(config.MEMSEAL_TRACK),
     metricsAddress: config.MEMSEAL_METRICS_ADDRESS,
     address: config.MEMSEAL_RERANKER_ADDRESS,
+    descriptors: FILE_DESCRIPTORS,
     packages: {
       [RERANKER_PACKAGE]: {
         ...(services.has("embed") ? { Embedder: EmbedderService } : {}),

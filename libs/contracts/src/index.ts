@@ -10,6 +10,7 @@ export {
   searchFromJson,
   updateFromJson,
 } from "./from-json.js";
+export { FILE_DESCRIPTORS } from "./generated/descriptors.js";
 export { LIMITS } from "./limits.js";
 export { codePointLength } from "./text.js";
 export { toTimestamp, fromTimestamp } from "./timestamp.js";

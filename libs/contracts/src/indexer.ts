@@ -1,3 +1,4 @@
+export { FILE_DESCRIPTORS } from "./generated/descriptors.js";
 export {
   IndexerServiceService,
   MEMSEAL_INDEXER_V1_PACKAGE_NAME as INDEXER_PACKAGE,

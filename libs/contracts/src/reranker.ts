@@ -4,6 +4,7 @@ import type * as wire from "./generated/memseal/reranker/v1/reranker.js";
 import { LIMITS } from "./limits.js";
 import { boundedText } from "./text.js";
 
+export { FILE_DESCRIPTORS } from "./generated/descriptors.js";
 export {
   EmbedderControllerMethods,
   EmbedderService,

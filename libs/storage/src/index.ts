@@ -7,7 +7,7 @@ export { MaintenanceStore } from "./maintenance-store.js";
 export { KEPT_VERSIONS, MemoryStore, TOMBSTONES_KEPT_MS } from "./memory-store.js";
 export type { ChangePage, Deleted, MemoryRefs, NewSealedMemory, SealedChunk, SealedMemory, SealedVersion } from "./memory-store.js";
 export { inWords, migrateDown, migrateUp, schemaStatus, type SchemaStatus, type SchemaStep, type TableRows } from "./migrate.js";
-export { createPool } from "./pool.js";
+export { createPool, isReachable } from "./pool.js";
 export { assertSafeRole, assertSchema, SERVICE_SCHEMA } from "./start-checks.js";
 export { TenantStore } from "./tenant-store.js";
 export type { ActiveGeneration, EmbeddingGeneration, TenantState, TurnTotals, WriteTurn } from "./tenant-store.js";

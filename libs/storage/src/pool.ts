@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "@memseal/telemetry";
 import pg from "pg";
 
@@ -9,4 +10,10 @@ export function createPool(url: string, log: Logger, max: number): pg.Pool {
   pool.on("connect", (client) => client.on("error", (error) => { log.warn("database connection lost", { error }); }));
   pool.on("error", () => undefined);
   return pool;
+}
+
+/** Whether the database answers at all, and soon. */
+export function isReachable(pool: pg.Pool, withinMs = 2_000): Promise<boolean> {
+  const answers = pool.query("SELECT 1").then(() => true, () => false);
+  return Promise.race([answers, delay(withinMs, false, { ref: false })]);
 }

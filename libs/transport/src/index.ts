@@ -1,7 +1,7 @@
 export { callDeadlineMs, callSignal } from "./call-context.js";
 export { connect, unary, type CallContext } from "./grpc-client.js";
 export { GrpcErrorFilter } from "./grpc-error.filter.js";
-export { grpcServer, healthOf, startGrpcService, type GrpcServerSpec } from "./grpc-server.js";
+export { grpcServer, serviceNames, startGrpcService, type GrpcServerSpec } from "./grpc-server.js";
 export { fromGrpcStatus, REQUEST_ID_KEY, toGrpcStatus } from "./grpc-status.js";
 export { failureOf, HttpErrorFilter } from "./http-error.filter.js";
 export { IDEMPOTENCY_KEY, idempotencyKeyOf, REPLAYED_KEY } from "./idempotency-key.js";
@@ -9,3 +9,4 @@ export { MAX_INNER_MESSAGE_BYTES, MAX_MESSAGE_BYTES } from "./limits.js";
 export { requestIdFrom } from "./request-id.js";
 export { runService } from "./run-service.js";
 export { Access, callerOf, TenantGuard } from "./tenant.guard.js";
+export { StandardServices } from "./standard-services.js";
