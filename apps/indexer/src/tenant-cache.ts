@@ -1,4 +1,3 @@
-import { setImmediate as nextTick } from "node:timers/promises";
 import { OpenError, type UserHash } from "@memseal/crypto";
 import { AppError } from "@memseal/errors";
 import type { TenantKeys } from "@memseal/keys";
@@ -9,6 +8,7 @@ import pLimit from "p-limit";
 import { indexedMemory } from "./indexed-memory.js";
 import type { IntegrityFailures } from "./integrity-failures.js";
 import { openChunks, openMemory, type TenantSeal } from "./sealed-memory.js";
+import { TimeSlices } from "./time-slices.js";
 
 /** The event loop is free again after at most this long. */
 const SLICE_MS = 10;
@@ -17,8 +17,6 @@ const LOADS_AT_ONCE = 2;
 /** A page of changes: so many chunks, as far as the memories before tell. */
 const PAGE_CHUNKS = 1_024;
 const PAGE_MEMORIES = 256;
-/** Greater than every id: a page begins after all of a seq. */
-const AFTER_ALL_IDS = "ffffffff-ffff-ffff-ffff-ffffffffffff";
 
 /** A tenant's index in memory and how far it has come. */
 export interface LoadedTenant {
@@ -156,12 +154,12 @@ export class TenantCache {
 
   /** Applies what is newer than the index, page by page. deletedSince: nothing deleted before that is in the index. */
   async #catchUp(tenant: UserHash, target: LoadedTenant, deletedSince: number): Promise<LoadedTenant> {
-    let after = { seq: target.appliedSeq, id: AFTER_ALL_IDS };
+    let afterSeq = target.appliedSeq;
     for (let chunksPerMemory = PAGE_CHUNKS / PAGE_MEMORIES; ; ) {
       const limit = Math.max(1, Math.min(PAGE_MEMORIES, Math.floor(PAGE_CHUNKS / chunksPerMemory)));
       const page = await this.database.withTenant(
         tenant,
-        (tx) => this.stores.memories.readChanges(tx, { after, generation: target.generation, deletedSince, limit }),
+        (tx) => this.stores.memories.readChanges(tx, { afterSeq, generation: target.generation, deletedSince, limit }),
         { snapshot: true },
       );
       if (page.epoch !== target.epoch || page.generation !== target.generation || page.tombstoneFloor > deletedSince) throw new Overtaken();
@@ -171,7 +169,7 @@ export class TenantCache {
       this.#assertSize(target);
       const last = page.memories.at(-1);
       if (last !== undefined) {
-        after = { seq: last.seq, id: last.id };
+        afterSeq = last.seq;
         chunksPerMemory = page.chunks.length / page.memories.length || 1;
       }
       if (page.deletedIds !== undefined) return this.#keep(tenant, target, page.seq);
@@ -210,7 +208,7 @@ async function apply({ memories, chunks, deletedIds = [] }: ChangePage, { index,
   const chunksOf = new Map<string, SealedChunk[]>(memories.map(({ id }) => [id, []]));
   for (const chunk of chunks) chunksOf.get(chunk.memoryId)?.push(chunk);
   const unopened: { id: string; rowVersion: number }[] = [];
-  let sliceEnd = performance.now() + SLICE_MS;
+  const slices = new TimeSlices(SLICE_MS);
   for (const row of memories) {
     try {
       index.put(indexedMemory(row, openMemory(row, seal), openChunks(chunksOf.get(row.id) ?? [], seal)));
@@ -221,10 +219,7 @@ async function apply({ memories, chunks, deletedIds = [] }: ChangePage, { index,
       damaged.set(row.id, row.rowVersion);
       unopened.push(row);
     }
-    if (performance.now() > sliceEnd) {
-      await nextTick();
-      sliceEnd = performance.now() + SLICE_MS;
-    }
+    await slices.pause();
   }
   // After the memories: one that an earlier page brought may be among them.
   for (const id of deletedIds) {

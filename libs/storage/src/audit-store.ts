@@ -23,10 +23,19 @@ export class AuditStore {
   }
 
   async append(tx: TenantTransaction, events: readonly AuditRow[]): Promise<void> {
-    const values = events.map((_event, i) => `($1, ${Array.from({ length: 7 }, (_column, c) => `$${2 + i * 7 + c}`).join(", ")})`);
     await tx.query(
-      `INSERT INTO memseal.audit_event (user_hash, n, at, actor_ref, action, target_ref, outcome, mac) VALUES ${values.join(", ")}`,
-      [tx.userHash, ...events.flatMap(({ n, at, actorRef, action, targetRef, outcome, mac }) => [n, at, actorRef, action, targetRef, outcome, mac])],
+      `INSERT INTO memseal.audit_event (user_hash, n, at, actor_ref, action, target_ref, outcome, mac)
+       SELECT $1, e.* FROM unnest($2::bigint[], $3::timestamptz[], $4::bytea[], $5::text[], $6::bytea[], $7::text[], $8::bytea[]) AS e`,
+      [
+        tx.userHash,
+        events.map(({ n }) => n),
+        events.map(({ at }) => at),
+        events.map(({ actorRef }) => actorRef),
+        events.map(({ action }) => action),
+        events.map(({ targetRef }) => targetRef),
+        events.map(({ outcome }) => outcome),
+        events.map(({ mac }) => mac),
+      ],
     );
   }
 
@@ -34,8 +43,8 @@ export class AuditStore {
   async list(tx: TenantTransaction, { before, limit }: { before: number | undefined; limit: number }): Promise<AuditRow[]> {
     const { rows } = await tx.query<{ n: string; at: Date; actor_ref: Buffer; action: string; target_ref: Buffer | null; outcome: string; mac: Buffer }>(
       `SELECT user_hash, n, at, actor_ref, action, target_ref, outcome, mac FROM memseal.audit_event
-       WHERE user_hash = $1 AND ($2::bigint IS NULL OR n < $2) ORDER BY n DESC LIMIT $3`,
-      [tx.userHash, before, limit],
+       WHERE user_hash = $1 AND n < $2 ORDER BY n DESC LIMIT $3`,
+      [tx.userHash, before ?? Number.MAX_SAFE_INTEGER, limit],
     );
     return rows.map((row) => ({
       n: Number(row.n), at: row.at, actorRef: row.actor_ref, action: row.action, targetRef: row.target_ref ?? undefined, outcome: row.outcome, mac: row.mac,

@@ -92,9 +92,9 @@ export class MemoryStore {
   async insertMemories(tx: TenantTransaction, turn: WriteTurn, memories: readonly NewSealedMemory[]): Promise<void> {
     await tx.query(
       `INSERT INTO memseal.memory (user_hash, id, seq, row_version, key_ref, content_ref, run_ref, position, text_cipher, meta_cipher, created_at, updated_at, expires_at)
-       SELECT $1, m.id, $2, m.row_version, m.key_ref, m.content_ref, m.run_ref, m.position, m.text_cipher, m.meta_cipher, $3, $3, m.expires_at
-       FROM (VALUES ${placeholders(memories.length, MEMORY_TYPES, 4)}) AS m (${MEMORY_COLUMNS})`,
-      [tx.userHash, turn.seq, turn.at, ...memories.flatMap(memoryValues)],
+       SELECT $1, m.id, $2, m.row_version, m.key_ref, m.content_ref, m.run_ref, m.position, ${TEXT_CIPHER}, ${META_CIPHER}, $3, $3, m.expires_at
+       FROM ${MEMORY_ROWS}`,
+      [tx.userHash, turn.seq, turn.at, ...memoryParameters(memories)],
     );
     await this.#insertChunks(tx, turn, memories);
   }
@@ -113,10 +113,10 @@ export class MemoryStore {
     );
     const updated = await tx.query(
       `UPDATE memseal.memory AS old SET seq = $2, row_version = m.row_version, key_ref = m.key_ref, content_ref = m.content_ref, run_ref = m.run_ref,
-         position = m.position, text_cipher = m.text_cipher, meta_cipher = m.meta_cipher, updated_at = $3, expires_at = m.expires_at
-       FROM (VALUES ${placeholders(memories.length, MEMORY_TYPES, 4)}) AS m (${MEMORY_COLUMNS})
+         position = m.position, text_cipher = ${TEXT_CIPHER}, meta_cipher = ${META_CIPHER}, updated_at = $3, expires_at = m.expires_at
+       FROM ${MEMORY_ROWS}
        WHERE old.user_hash = $1 AND old.id = m.id AND old.row_version = m.row_version - 1`,
-      [tx.userHash, turn.seq, turn.at, ...memories.flatMap(memoryValues)],
+      [tx.userHash, turn.seq, turn.at, ...memoryParameters(memories)],
     );
     if (updated.rowCount !== memories.length) return undefined;
     const { rows } = await tx.query<{ bytes: string }>(
@@ -140,22 +140,22 @@ export class MemoryStore {
 
   /** Those of the ids that exist and have not expired, in no order. */
   async readMemories(tx: TenantTransaction, ids: readonly string[]): Promise<SealedMemory[]> {
-    const { rows } = await tx.query<SealedMemoryRow>(`${SELECT_MEMORY} AND ${IS_LIVE} AND m.id = ANY ($2::uuid[])`, [tx.userHash, ids]);
+    const { rows } = await tx.query<SealedMemoryRow>(`${selectMemory(eachOf("memory", "$2::uuid[]", "id"))} AND ${IS_LIVE}`, [tx.userHash, ids]);
     return rows.map(toSealedMemory);
   }
 
   /** Newest first, older than `before`. */
   async listMemories(tx: TenantTransaction, { before, limit }: { before: string | undefined; limit: number }): Promise<SealedMemory[]> {
     const { rows } = await tx.query<SealedMemoryRow>(
-      `${SELECT_MEMORY} AND ${IS_LIVE} AND ($2::uuid IS NULL OR m.id < $2) ORDER BY m.id DESC LIMIT $3`,
-      [tx.userHash, before, limit],
+      `${selectMemory("memseal.memory")} AND ${IS_LIVE} AND m.id < $2 ORDER BY m.id DESC LIMIT $3`,
+      [tx.userHash, before ?? AFTER_ALL_IDS, limit],
     );
     return rows.map(toSealedMemory);
   }
 
   /** A memory's chunks of one generation, in order. */
   async readChunks(tx: TenantTransaction, { id, generation }: { id: string; generation: number }): Promise<SealedChunk[]> {
-    const { rows } = await tx.query<SealedChunkRow>(`${SELECT_CHUNK} AND memory_id = $3 ORDER BY chunk_no`, [tx.userHash, generation, id]);
+    const { rows } = await tx.query<SealedChunkRow>(`${SELECT_CHUNK} FROM memseal.chunk WHERE user_hash = $1 AND generation = $2 AND memory_id = $3 ORDER BY chunk_no`, [tx.userHash, generation, id]);
     return rows.map(toSealedChunk);
   }
 
@@ -171,9 +171,9 @@ export class MemoryStore {
 
   /** Memories with one of the keys or one of the contents, expired ones too. */
   async findByRefs(tx: TenantTransaction, { keyRefs, contentRefs }: { keyRefs: readonly Buffer[]; contentRefs: readonly Buffer[] }): Promise<MemoryRefs[]> {
+    const columns = `SELECT user_hash, id, row_version, key_ref, content_ref, run_ref, position, created_at, NOT ${IS_LIVE} AS is_expired FROM`;
     const { rows } = await tx.query<MemoryRefsRow>(
-      `SELECT user_hash, id, row_version, key_ref, content_ref, run_ref, position, created_at, NOT ${IS_LIVE} AS is_expired FROM memseal.memory
-       WHERE user_hash = $1 AND (key_ref = ANY ($2::bytea[]) OR content_ref = ANY ($3::bytea[]))`,
+      `${columns} ${eachOf("memory", "$2::bytea[]", "key_ref")} AS m UNION ${columns} ${eachOf("memory", "$3::bytea[]", "content_ref")} AS m`,
       [tx.userHash, keyRefs, contentRefs],
     );
     return rows.map((row) => ({
@@ -191,7 +191,7 @@ export class MemoryStore {
   /** Those of the ids that exist and have not expired, with their versions. */
   async readVersions(tx: TenantTransaction, ids: readonly string[]): Promise<Map<string, number>> {
     const { rows } = await tx.query<{ id: string; row_version: number }>(
-      `SELECT user_hash, id, row_version FROM memseal.memory WHERE user_hash = $1 AND ${IS_LIVE} AND id = ANY ($2::uuid[])`,
+      `SELECT user_hash, id, row_version FROM ${eachOf("memory", "$2::uuid[]", "id")} AS m WHERE ${IS_LIVE}`,
       [tx.userHash, ids],
     );
     return new Map(rows.map((row) => [row.id, row.row_version]));
@@ -200,7 +200,8 @@ export class MemoryStore {
   /** Of each run that has any, its greatest position, by the run's reference in hex. */
   async lastPositions(tx: TenantTransaction, runRefs: readonly Buffer[]): Promise<Map<string, number>> {
     const { rows } = await tx.query<{ run_ref: Buffer; position: number }>(
-      "SELECT user_hash, run_ref, max(position) AS position FROM memseal.memory WHERE user_hash = $1 AND run_ref = ANY ($2::bytea[]) GROUP BY user_hash, run_ref",
+      `SELECT user_hash, run_ref, position FROM unnest($2::bytea[]) AS wanted (ref) CROSS JOIN LATERAL (
+         SELECT user_hash, run_ref, position FROM memseal.memory WHERE user_hash = $1 AND run_ref = wanted.ref ORDER BY position DESC LIMIT 1) AS last`,
       [tx.userHash, runRefs],
     );
     return new Map(rows.map((row) => [row.run_ref.toString("hex"), row.position]));
@@ -216,24 +217,25 @@ export class MemoryStore {
   }
 
   /**
-   * Memories changed after a place in the order of changes, with their chunks of one generation; from seq 0, all there are.
-   * Each page is a snapshot of its own: a memory that changes meanwhile comes again on a later page, and what is deleted
-   * meanwhile is named on the last one, if its tombstone is still there (tombstoneFloor).
+   * Memories changed after a seq, in the order of their changes, with their chunks of one generation; after 0, all there are.
+   * At least `limit` of them, where there are so many: all of one seq are on one page. Each page is a snapshot of its own: a
+   * memory that changes meanwhile comes again on a later page, and what is deleted meanwhile is named on the last one, if
+   * its tombstone is still there (tombstoneFloor).
    */
   async readChanges(
     tx: TenantTransaction,
-    { after, generation, deletedSince, limit }: { after: { seq: number; id: string }; generation: number; deletedSince: number; limit: number },
+    { afterSeq, generation, deletedSince, limit }: { afterSeq: number; generation: number; deletedSince: number; limit: number },
   ): Promise<ChangePage> {
     const tenant = await tx.query<{ seq: string; epoch: number; generation: number; tombstone_floor: string }>(
       "SELECT user_hash, seq, epoch, generation, tombstone_floor FROM memseal.tenant WHERE user_hash = $1",
       [tx.userHash],
     );
     const { rows } = await tx.query<SealedMemoryRow & { seq: string }>(
-      `${SELECT_MEMORY} AND (m.seq, m.id) > ($2, $3::uuid) ORDER BY m.seq, m.id LIMIT $4`,
-      [tx.userHash, after.seq, after.id, limit],
+      `${selectMemory("memseal.memory")} AND m.seq > $2 ORDER BY m.seq FETCH FIRST $3 ROWS WITH TIES`,
+      [tx.userHash, afterSeq, limit],
     );
     const chunks = rows.length === 0 ? [] : (await tx.query<SealedChunkRow>(
-      `${SELECT_CHUNK} AND memory_id = ANY ($3::uuid[]) ORDER BY memory_id, chunk_no`,
+      `${SELECT_CHUNK} FROM ${eachOf("chunk", "$3::uuid[]", "memory_id", "AND generation = $2")} AS c ORDER BY memory_id, chunk_no`,
       [tx.userHash, generation, rows.map(({ id }) => id)],
     )).rows;
     const page = {
@@ -244,18 +246,19 @@ export class MemoryStore {
       memories: rows.map((row) => ({ ...toSealedMemory(row), seq: Number(row.seq) })),
       chunks: chunks.map(toSealedChunk),
     };
-    if (rows.length === limit) return page;
+    if (rows.length >= limit) return page;
     const tombstones = await tx.query<{ id: string }>("SELECT user_hash, id FROM memseal.memory_tombstone WHERE user_hash = $1 AND seq > $2", [tx.userHash, deletedSince]);
     return { ...page, deletedIds: tombstones.rows.map(({ id }) => id) };
   }
 
   async #insertChunks(tx: TenantTransaction, turn: WriteTurn, memories: readonly NewSealedMemory[]): Promise<void> {
-    const chunks = memories.flatMap((memory) => memory.chunks.map((chunk) => [memory.id, chunk.chunkNo, memory.rowVersion, chunk.embCipher]));
+    const chunks = memories.flatMap((memory) => memory.chunks.map((chunk) => ({ ...chunk, memoryId: memory.id, rowVersion: memory.rowVersion })));
+    const { bytes, ends, lengths } = packed(chunks.map(({ embCipher }) => embCipher));
     await tx.query(
       `INSERT INTO memseal.chunk (user_hash, seq, generation, memory_id, chunk_no, row_version, emb_cipher)
-       SELECT $1, $2, $3, c.memory_id, c.chunk_no, c.row_version, c.emb_cipher
-       FROM (VALUES ${placeholders(chunks.length, ["uuid", "integer", "integer", "bytea"], 4)}) AS c (memory_id, chunk_no, row_version, emb_cipher)`,
-      [tx.userHash, turn.seq, turn.generation, ...chunks.flat()],
+       SELECT $1, $2, $3, c.memory_id, c.chunk_no, c.row_version, ${unpacked("$4", "c.emb_end", "c.emb_length")}
+       FROM unnest($5::uuid[], $6::integer[], $7::integer[], $8::integer[], $9::integer[]) AS c (memory_id, chunk_no, row_version, emb_end, emb_length)`,
+      [tx.userHash, turn.seq, turn.generation, bytes, chunks.map(({ memoryId }) => memoryId), chunks.map(({ chunkNo }) => chunkNo), chunks.map(({ rowVersion }) => rowVersion), ends, lengths],
     );
   }
 
@@ -308,25 +311,72 @@ interface MemoryRefsRow {
 }
 
 /** Nothing is read of a tenant that is being erased: its keys are gone. */
-const SELECT_MEMORY = `SELECT user_hash, m.id, m.seq, m.row_version, m.position, m.text_cipher, m.meta_cipher, m.created_at, m.updated_at, m.expires_at, t.epoch
-  FROM memseal.memory AS m JOIN memseal.tenant AS t USING (user_hash) WHERE user_hash = $1 AND t.state = 'active'`;
+function selectMemory(from: string): string {
+  return `SELECT user_hash, m.id, m.seq, m.row_version, m.position, m.text_cipher, m.meta_cipher, m.created_at, m.updated_at, m.expires_at, t.epoch
+    FROM ${from} AS m JOIN memseal.tenant AS t USING (user_hash) WHERE user_hash = $1 AND t.state = 'active'`;
+}
+
+/**
+ * The tenant's rows in which the column has one of the values, each found by itself in an index. With `= ANY`, before the
+ * table was analyzed or where other tenants are much smaller, PostgreSQL reads every row of the tenant instead.
+ */
+function eachOf(table: "memory" | "chunk", values: string, column: string, and = ""): string {
+  return `(SELECT found.* FROM unnest(${values}) AS wanted (value) CROSS JOIN LATERAL (
+    SELECT * FROM memseal.${table} WHERE user_hash = $1 ${and} AND ${column} = wanted.value OFFSET 0) AS found)`;
+}
+
+/** No uuid v7 is greater. */
+const AFTER_ALL_IDS = "ffffffff-ffff-ffff-ffff-ffffffffffff";
 
 /** What has expired is gone for every reader, also before maintenance has deleted it. */
 const IS_LIVE = "(expires_at IS NULL OR expires_at > now())";
 
-const SELECT_CHUNK = `SELECT user_hash, memory_id, generation, chunk_no, row_version, emb_cipher FROM memseal.chunk
-  WHERE user_hash = $1 AND generation = $2`;
+const SELECT_CHUNK = "SELECT user_hash, memory_id, generation, chunk_no, row_version, emb_cipher";
 
 /** Of every generation. Named one by one, each chunk is found by the primary key. */
 const DELETE_CHUNKS = `DELETE FROM memseal.chunk AS c USING memseal.embedding_generation AS g
   WHERE c.user_hash = $1 AND g.user_hash = $1 AND c.generation = g.generation`;
 
-const MEMORY_COLUMNS = "id, row_version, key_ref, content_ref, run_ref, position, text_cipher, meta_cipher, expires_at";
-const MEMORY_TYPES = ["uuid", "integer", "bytea", "bytea", "bytea", "integer", "bytea", "bytea", "timestamptz"];
+/**
+ * Rows to be written come as an array a column, and their ciphertexts as one value that is cut up again: 200 rows as a
+ * parameter a value took twice as long.
+ */
+const MEMORY_ROWS = `unnest($5::uuid[], $6::integer[], $7::bytea[], $8::bytea[], $9::bytea[], $10::integer[], $11::timestamptz[], $12::integer[], $13::integer[], $14::integer[], $15::integer[])
+  AS m (id, row_version, key_ref, content_ref, run_ref, position, expires_at, text_end, text_length, meta_end, meta_length)`;
+const TEXT_CIPHER = unpacked("$4", "m.text_end", "m.text_length");
+const META_CIPHER = unpacked("$4", "m.meta_end", "m.meta_length");
 
-function memoryValues(memory: NewSealedMemory): unknown[] {
-  const { id, rowVersion, keyRef, contentRef, runRef, position, textCipher, metaCipher, expiresAt } = memory;
-  return [id, rowVersion, keyRef, contentRef, runRef, position, textCipher, metaCipher, expiresAt];
+/** Parameters $4 and on of a statement with MEMORY_ROWS. */
+function memoryParameters(memories: readonly NewSealedMemory[]): unknown[] {
+  const { bytes, ends, lengths } = packed(memories.flatMap(({ textCipher, metaCipher }) => [textCipher, metaCipher]));
+  const isText = (_value: number, at: number): boolean => at % 2 === 0;
+  const isMeta = (_value: number, at: number): boolean => at % 2 === 1;
+  return [
+    bytes,
+    memories.map(({ id }) => id),
+    memories.map(({ rowVersion }) => rowVersion),
+    memories.map(({ keyRef }) => keyRef),
+    memories.map(({ contentRef }) => contentRef),
+    memories.map(({ runRef }) => runRef),
+    memories.map(({ position }) => position),
+    memories.map(({ expiresAt }) => expiresAt),
+    ends.filter(isText),
+    lengths.filter(isText),
+    ends.filter(isMeta),
+    lengths.filter(isMeta),
+  ];
+}
+
+/** Values end to end, with where each ends. */
+function packed(values: readonly Buffer[]): { bytes: Buffer; ends: number[]; lengths: number[] } {
+  const lengths = values.map(({ length }) => length);
+  let end = 0;
+  return { bytes: Buffer.concat(values), ends: lengths.map((length) => (end += length)), lengths };
+}
+
+/** SQL of one of the values again. */
+function unpacked(bytes: string, end: string, length: string): string {
+  return `substring(${bytes}::bytea FROM ${end} - ${length} + 1 FOR ${length})`;
 }
 
 function toSealedMemory(row: SealedMemoryRow): SealedMemory {
@@ -345,9 +395,4 @@ function toSealedMemory(row: SealedMemoryRow): SealedMemory {
 
 function toSealedChunk(row: SealedChunkRow): SealedChunk {
   return { memoryId: row.memory_id, generation: row.generation, chunkNo: row.chunk_no, rowVersion: row.row_version, embCipher: row.emb_cipher };
-}
-
-/** `($4::uuid, $5::integer), ($6::uuid, ...` for a VALUES list. */
-function placeholders(rows: number, types: readonly string[], first: number): string {
-  return Array.from({ length: rows }, (_row, r) => `(${types.map((type, c) => `$${first + r * types.length + c}::${type}`).join(", ")})`).join(", ");
 }

@@ -76,7 +76,7 @@ for (const { name, start } of testServers()) {
         await through.withTenant(bob, (inner) => tenants.takeTurn(inner));
         await tenants.takeTurn(outer);
       });
-      await through.withTenant(alice, (tx) => memories.readChanges(tx, { after: { seq: 0, id: "ffffffff-ffff-ffff-ffff-ffffffffffff" }, generation: 1, deletedSince: 0, limit: 9 }), { snapshot: true });
+      await through.withTenant(alice, (tx) => memories.readChanges(tx, { afterSeq: 0, generation: 1, deletedSince: 0, limit: 9 }), { snapshot: true });
       await tenants.readState(through, bob);
       await expect(through.withTenant(alice, () => Promise.resolve(failing.error()))).rejects.toThrow("stop");
       await expect(through.withTenant(alice, (tx) => tx.query("SELECT 1 / 0"))).rejects.toThrow();

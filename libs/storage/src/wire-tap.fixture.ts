@@ -26,6 +26,7 @@ export class WireTap {
 
   #connect(client: Socket, upstream: Socket): void {
     const statements: string[] = [];
+    const prepared = new Map<string, string>();
     this.sent.push(statements);
     // The start-up message alone has no type byte.
     let unread = Buffer.alloc(0);
@@ -39,9 +40,11 @@ export class WireTap {
         if (unread.length < end) break;
         const type = hasStarted ? String.fromCharCode(unread[0]) : "";
         const body = unread.subarray(head + 4, end);
-        // Query: the text. Parse: a name, then the text.
-        if (type === "Q") statements.push(body.toString("utf8", 0, body.indexOf(0)));
-        if (type === "P") statements.push(body.toString("utf8", body.indexOf(0) + 1, body.indexOf(0, body.indexOf(0) + 1)));
+        const [first, second] = stringsOf(body);
+        // Query: the text. Parse: a name, then the text. Bind, which each execution needs: a portal, then the name.
+        if (type === "Q") statements.push(first);
+        if (type === "P") prepared.set(first, second);
+        if (type === "B") statements.push(prepared.get(second) ?? `unknown statement ${second}`);
         hasStarted = true;
         unread = unread.subarray(end);
       }
@@ -58,4 +61,10 @@ export class WireTap {
     this.server.close();
     await once(this.server, "close");
   }
+}
+
+/** The first two of a message's strings, each up to its NUL. */
+function stringsOf(body: Buffer): [string, string] {
+  const end = body.indexOf(0);
+  return [body.toString("utf8", 0, end), body.toString("utf8", end + 1, body.indexOf(0, end + 1))];
 }
