@@ -5,7 +5,7 @@ import tseslint from "typescript-eslint";
 const PURE_BANS = ["@nestjs/*", "@grpc/*", "pg", "typeorm", "onnxruntime-node"];
 
 export default tseslint.config(
-  { ignores: ["**/dist/**", "**/generated/**", "**/*.mjs"] },
+  { ignores: ["**/dist/**", "**/generated/**", "**/kernel/**", "**/*.mjs"] },
   js.configs.recommended,
   tseslint.configs.strictTypeChecked,
   {

@@ -6,13 +6,14 @@ import { matches, metadataFieldsOf, type FieldPath, type Fields, type Filter } f
 import { fuse, type ContextualScores } from "./fusion.js";
 import { MetadataNames } from "./metadata-names.js";
 import { ranksAmong } from "./ranks.js";
+import { bestByMemory, NONE, scopeOf, type Scope, type StoredMemory } from "./scope.js";
 import { topK } from "./top-k.js";
 
 /** An index without memories takes room, too. */
 const INDEX_BYTES = 1_024;
 // Rough, in bytes: the objects kept for a memory and for a chunk beside vectors and postings.
 const MEMORY_BYTES = 300;
-const CHUNK_BYTES = 150;
+const CHUNK_BYTES = 175;
 /** What a character of JSON takes as part of an object: 2.1 measured. */
 const FIELD_CHARACTER_BYTES = 2.1;
 
@@ -104,25 +105,6 @@ export interface SearchResult {
   unknownFields: string[];
 }
 
-interface StoredChunk {
-  row: number;
-  start: number;
-  end: number;
-}
-
-interface StoredMemory {
-  id: string;
-  rowVersion: number;
-  fields: Fields;
-  fieldBytes: number;
-  leftOut: readonly string[];
-  position: number | undefined;
-  chunks: readonly StoredChunk[];
-  /** In its run. */
-  previous: StoredMemory | undefined;
-  next: StoredMemory | undefined;
-}
-
 /** One tenant's memories, searched exactly: every chunk that passes the filter is scored. Keeps terms and vectors, no texts. */
 export class TenantIndex {
   readonly dimension: number;
@@ -134,6 +116,8 @@ export class TenantIndex {
   readonly #runs = new Map<string, Map<number, StoredMemory>>();
   #chunkCount = 0;
   #fieldBytes = 0;
+  /** What a search without a filter looks at, until a memory comes, goes or expires. */
+  #everything: { readonly scope: Scope; readonly until: number } | undefined;
 
   constructor(options: { dimension: number }) {
     this.dimension = options.dimension;
@@ -160,6 +144,7 @@ export class TenantIndex {
   put(memory: IndexedMemory): void {
     const vectors = memory.chunks.map((chunk) => this.#dense.unit(chunk.vector));
     this.remove(memory.id);
+    this.#everything = undefined;
     const heading = analyze(memory.heading);
     const chunks = memory.chunks.map(({ start, end, text }, chunkNo) => {
       const row = this.#dense.add(vectors[chunkNo]);
@@ -181,6 +166,7 @@ export class TenantIndex {
   remove(id: string): boolean {
     const memory = this.#memories.get(id);
     if (memory === undefined) return false;
+    this.#everything = undefined;
     for (const { row } of memory.chunks) {
       this.#bm25.remove(row);
       this.#dense.remove(row);
@@ -200,29 +186,27 @@ export class TenantIndex {
   search({ query, vector, filter, limit, now, asOf, threshold, halfLifeDays }: SearchRequest): SearchResult {
     const queryVector = vector && this.#dense.unit(vector);
     const unknownFields = this.#unknownFields(filter);
-    const passing = this.#passing({ filter, now, asOf });
-    const rows = rowsOf(passing);
+    const scope = this.#scope({ filter, now, asOf });
+    const { memories, rows } = scope;
 
     const bm25 = new Float64Array(this.#dense.rowEnd);
     this.#bm25.score(analyze(query), bm25);
     const dense = queryVector && new Float64Array(this.#dense.rowEnd);
     if (queryVector && dense) this.#dense.score(queryVector, rows, dense);
-    const neighbours = neighboursOf(passing, rows, this.#dense.rowEnd);
-    const { fused, context } = fuse(withContext(bm25, rows, neighbours, LENT_BM25), dense && withContext(dense, rows, neighbours, LENT_SIMILARITY), rows);
-    const decay = halfLifeDays === undefined ? undefined : decayByAge(fused, passing, rows, { now, halfLifeDays });
+    const { fused, context } = fuse(withContext(bm25, scope, LENT_BM25), dense && withContext(dense, scope, LENT_SIMILARITY), rows);
+    const decay = halfLifeDays === undefined ? undefined : decayByAge(fused, scope, { now, halfLifeDays });
 
-    const isHit = (row: number): boolean => dense === undefined || threshold === undefined || dense[row] >= threshold;
-    const candidates = passing.filter(({ chunks }) => chunks.some(({ row }) => isHit(row)));
-    const bestFused = bestByMemory(candidates, fused, isHit);
-    const best = topK(candidates.length, limit, (a, b) =>
-      bestFused[a] === bestFused[b] ? candidates[a].id > candidates[b].id : bestFused[a] > bestFused[b],
-    );
-    const chosen = best.map((candidate) => candidates[candidate]);
-    const bm25Of = ranked(passing, bm25, chosen);
-    const similarityOf = dense && ranked(passing, dense, chosen);
-    const hits = chosen.map((memory, at): Hit => {
+    const isHit = dense === undefined || threshold === undefined ? undefined : (row: number): boolean => dense[row] >= threshold;
+    const bestFused = bestByMemory(scope, fused, isHit);
+    const chosen = topK(memories.length, limit, (a, b) => (bestFused[a] === bestFused[b] ? memories[a].id > memories[b].id : bestFused[a] > bestFused[b]))
+      // Without a chunk that counts.
+      .filter((at) => bestFused[at] > -Infinity);
+    const bm25Of = ranked(scope, bm25, chosen);
+    const similarityOf = dense && ranked(scope, dense, chosen);
+    const hits = chosen.map((number, at): Hit => {
+      const memory = memories[number];
       const { id, rowVersion, chunks } = memory;
-      const chunkNo = chunks.findIndex(({ row }) => fused[row] === bestFused[best[at]] && isHit(row));
+      const chunkNo = chunks.findIndex(({ row }) => fused[row] === bestFused[number] && isHit?.(row) !== false);
       const { row, start, end } = chunks[chunkNo];
       return {
         memoryId: id,
@@ -238,7 +222,7 @@ export class TenantIndex {
         fused: fused[row],
       };
     });
-    return { hits, totalMatching: passing.length, unknownFields };
+    return { hits, totalMatching: memories.length, unknownFields };
   }
 
   /**
@@ -259,8 +243,19 @@ export class TenantIndex {
     this.#memories.clear();
     this.#metadataNames.clear();
     this.#runs.clear();
+    this.#everything = undefined;
     this.#chunkCount = 0;
     this.#fieldBytes = 0;
+  }
+
+  #scope({ filter, now, asOf }: Pick<SearchRequest, "filter" | "now" | "asOf">): Scope {
+    if (filter !== undefined || asOf !== undefined) return scopeOf(this.#passing({ filter, now, asOf }), this.#dense.rowEnd);
+    if (this.#everything === undefined || now >= this.#everything.until) {
+      const memories = this.#passing({ filter, now, asOf });
+      const until = memories.reduce((soonest, { fields: { expires_at: expiresAt = Infinity } }) => Math.min(soonest, expiresAt), Infinity);
+      this.#everything = { scope: scopeOf(memories, this.#dense.rowEnd), until };
+    }
+    return this.#everything.scope;
   }
 
   /** What has expired is gone, although its rows may still be here. */
@@ -308,37 +303,11 @@ export class TenantIndex {
   }
 }
 
-function rowsOf(memories: readonly StoredMemory[]): Uint32Array {
-  const rows: number[] = [];
-  for (const { chunks } of memories) for (const { row } of chunks) rows.push(row);
-  return new Uint32Array(rows);
-}
-
-/** No neighbour: the chunk is the first or last of its memory and of its run, or the one beside it does not pass. */
-const NONE = -1;
-
-/** By row, two of them each: the rows before and after it. */
-function neighboursOf(passing: readonly StoredMemory[], rows: Uint32Array, rowEnd: number): Int32Array {
-  const neighbours = new Int32Array(2 * rowEnd).fill(NONE);
-  const passes = new Uint8Array(rowEnd);
-  for (const row of rows) passes[row] = 1;
-  const link = (before: number, after: number): void => {
-    neighbours[2 * before + 1] = after;
-    neighbours[2 * after] = before;
-  };
-  for (const { chunks, next } of passing) {
-    for (let at = 1; at < chunks.length; at++) link(chunks[at - 1].row, chunks[at].row);
-    const last = chunks.at(-1);
-    const first = next?.chunks[0];
-    if (last !== undefined && first !== undefined && passes[first.row] === 1) link(last.row, first.row);
-  }
-  return neighbours;
-}
-
 /** Each row's score with the given part of its neighbours'. */
-function withContext(own: Float64Array, rows: Uint32Array, neighbours: Int32Array, part: number): ContextualScores {
-  const scores = new Float64Array(own.length);
+function withContext(own: Float64Array, { rows, neighbours }: Scope, part: number): ContextualScores {
   const lent = new Float64Array(own.length);
+  if (neighbours === undefined) return { scores: own, lent };
+  const scores = new Float64Array(own.length);
   for (const row of rows) {
     const before = neighbours[2 * row];
     const after = neighbours[2 * row + 1];
@@ -354,32 +323,23 @@ function withContext(own: Float64Array, rows: Uint32Array, neighbours: Int32Arra
  */
 function decayByAge(
   fused: Float64Array,
-  passing: readonly StoredMemory[],
-  rows: Uint32Array,
+  { memories, rows }: Scope,
   { now, halfLifeDays }: { now: number; halfLifeDays: number },
 ): (memory: StoredMemory) => number {
   const factorOf = ({ fields: { occurred_at: occurredAt = now } }: StoredMemory): number => 0.5 ** (Math.max(0, now - occurredAt) / (halfLifeDays * DAY_MS));
   let lowest = Infinity;
   for (const row of rows) if (fused[row] < lowest) lowest = fused[row];
-  for (const memory of passing) {
+  for (const memory of memories) {
     const factor = factorOf(memory);
     for (const { row } of memory.chunks) fused[row] = lowest + (fused[row] - lowest) * factor;
   }
   return factorOf;
 }
 
-/** By memory: the best of its chunks' scores, of those that count. */
-function bestByMemory(memories: readonly StoredMemory[], scores: Float64Array, counts: (row: number) => boolean = () => true): Float64Array {
-  const best = new Float64Array(memories.length).fill(-Infinity);
-  for (let at = 0; at < memories.length; at++) {
-    for (const { row } of memories[at].chunks) if (scores[row] > best[at] && counts(row)) best[at] = scores[row];
-  }
-  return best;
-}
-
-/** For each of the chosen memories its best score and that score's rank among all memories. */
-function ranked(memories: readonly StoredMemory[], scores: Float64Array, chosen: readonly StoredMemory[]): { best: number; rank: number }[] {
-  const bestOfChosen = bestByMemory(chosen, scores);
-  const ranks = ranksAmong(bestByMemory(memories, scores), [...bestOfChosen]);
-  return chosen.map((_memory, at) => ({ best: bestOfChosen[at], rank: ranks[at] }));
+/** For each of the chosen memories, numbers in the scope, its best score and that score's rank among all memories. */
+function ranked(scope: Scope, scores: Float64Array, chosen: readonly number[]): { best: number; rank: number }[] {
+  const best = bestByMemory(scope, scores);
+  const bestOfChosen = chosen.map((at) => best[at]);
+  const ranks = ranksAmong(best, bestOfChosen);
+  return bestOfChosen.map((value, at) => ({ best: value, rank: ranks[at] }));
 }
