@@ -3,6 +3,7 @@ import type { ReferenceKey, UserHash } from "@memseal/crypto";
 import { AppError, InvalidArgumentError } from "@memseal/errors";
 import type { TenantKeys, TenantKeySet } from "@memseal/keys";
 import { KEPT_VERSIONS, TOMBSTONES_KEPT_MS, type ActiveGeneration, type MemoryRefs, type MemoryStore, type NewSealedMemory, type TenantDatabase, type TenantStore, type TenantTransaction } from "@memseal/storage";
+import pLimit from "p-limit";
 import { v7 as uuidV7 } from "uuid";
 import { auditEvent } from "./audit-trail.js";
 import type { TenantCall } from "./call.js";
@@ -11,10 +12,16 @@ import { refsOfContent, type ContentRefs } from "./memory-refs.js";
 import { sealedBytes, sealMemory, sealsOf, type SealedContent } from "./sealed-memory.js";
 import { assertSameEmbedding, claimModel, requestOf } from "./tenant-embedding.js";
 import { WriteConflict, type OpenTurn } from "./tenant-writes.js";
+import { TimeSlices } from "./time-slices.js";
 import type { PreparedWrite, WritePath, Written } from "./write-path.js";
 
 /** How the embedder cuts texts; recorded with the tenant's vectors. */
 const CHUNKER = "window-32";
+
+/** A call of more chunks is sealed alone: its commit is under way while the next one is sealed. Smaller ones pass between its slices. */
+const LARGE_CALL_CHUNKS = 16;
+/** Each statement of a commit under way waits for at most this. */
+const SLICE_MS = 2;
 
 /** A memory of the call, sealed for what was there under its key when it was read. */
 interface PlannedMemory {
@@ -35,6 +42,8 @@ interface RowChanges {
 
 /** Adds memories: seal, then put in one transaction of the tenant. */
 export class PutMemories {
+  readonly #oneLargeCall = pLimit(1);
+
   constructor(
     private readonly database: TenantDatabase,
     private readonly path: WritePath,
@@ -63,10 +72,12 @@ export class PutMemories {
     const embedding = active ?? (await this.#openTenant(call.tenant, command));
     assertSameEmbedding(command, embedding);
     const keys = await this.keys.forSealing(call.tenant, embedding.epoch, command.memories.reduce((sum, { chunks }) => sum + sealsOf(chunks.length), 0));
-    const planned = await this.#plan(call.tenant, command, embedding, keys);
+    const chunks = command.memories.reduce((sum, memory) => sum + memory.chunks.length, 0);
+    const plan = () => this.#plan(call.tenant, command, embedding, keys);
+    const planned = chunks > LARGE_CALL_CHUNKS ? await this.#oneLargeCall(plan) : await plan();
     return {
       keys,
-      chunks: command.memories.reduce((sum, { chunks }) => sum + chunks.length, 0),
+      chunks,
       commit: async (tx, turn, references) => {
         if (turn.generation !== embedding.generation) throw new WriteConflict();
         await claimModel(tx, this.tenants, command, embedding);
@@ -89,17 +100,26 @@ export class PutMemories {
 
   async #plan(tenant: UserHash, command: PutCommand, { generation }: ActiveGeneration, keys: TenantKeySet): Promise<PlannedMemory[]> {
     const references: ReferenceKey = await keys.referenceKey();
-    const wanted = command.memories.map(({ content, chunks }) => ({ content, chunks, refs: refsOfContent(content, references) }));
-    const keyRefs = definedOf(wanted.map(({ refs }) => refs.keyRef));
+    const slices = new TimeSlices(SLICE_MS);
+    const refsOf: ContentRefs[] = [];
+    for (const { content } of command.memories) {
+      refsOf.push(refsOfContent(content, references));
+      await slices.pause();
+    }
+    const keyRefs = definedOf(refsOf.map(({ keyRef }) => keyRef));
     const known = keyRefs.length === 0 ? [] : await this.database.withTenant(tenant, (tx) => this.store.findByRefs(tx, { keyRefs, contentRefs: [] }));
     const byKey = new Map(known.filter(({ isExpired }) => !isExpired).map((memory) => [hex(memory.keyRef), memory]));
-    return wanted.map(({ content, chunks, refs }): PlannedMemory => {
+    const planned: PlannedMemory[] = [];
+    for (const [i, { content, chunks }] of command.memories.entries()) {
+      const refs = refsOf[i];
       const before = refs.keyRef && byKey.get(hex(refs.keyRef));
       // The embedder makes the same vectors of the same text; a caller's own may have changed.
       const isSame = before !== undefined && command.model !== "" && hex(before.contentRef) === hex(refs.contentRef);
       const at = { id: before?.id ?? uuidV7(), rowVersion: (before?.rowVersion ?? 0) + 1, generation };
-      return { refs, expiresAt: content.expiresAt, before, sealed: isSame ? undefined : sealMemory(content, chunks, { tenant, keyring: keys.keyring }, at) };
-    });
+      planned.push({ refs, expiresAt: content.expiresAt, before, sealed: isSame ? undefined : sealMemory(content, chunks, { tenant, keyring: keys.keyring }, at) });
+      await slices.pause();
+    }
+    return planned;
   }
 
   async #commit(tx: TenantTransaction, turn: OpenTurn, planned: readonly PlannedMemory[]): Promise<AddedMemory[]> {

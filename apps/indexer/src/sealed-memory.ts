@@ -99,14 +99,19 @@ function openChunk(chunk: SealedChunk, { tenant, keyring }: TenantSeal): ChunkEm
 
 /** The memory as callers see it. */
 export function toMessage(row: Pick<SealedMemory, "id" | "rowVersion" | "position" | "createdAt" | "updatedAt">, content: MemoryContent): Memory {
-  const { tags, metadata, occurredAt, expiresAt, ...rest } = content;
+  const { text, key, agentId, runId, role, source, tags, metadata, occurredAt = row.createdAt, expiresAt } = content;
   return {
-    ...rest,
     id: row.id,
+    text,
+    key,
+    agentId,
+    runId,
+    position: row.position,
+    role,
+    source,
     tags: [...tags],
     metadata,
-    position: row.position,
-    occurredAt: toTimestamp(occurredAt ?? row.createdAt),
+    occurredAt: toTimestamp(occurredAt),
     createdAt: toTimestamp(row.createdAt),
     updatedAt: toTimestamp(row.updatedAt),
     expiresAt: expiresAt && toTimestamp(expiresAt),

@@ -1,12 +1,14 @@
 import type { ReferenceKey, UserHash } from "@memseal/crypto";
 import { AppError, DeadlineExceededError, OverloadedError } from "@memseal/errors";
-import type { AuditStore, TenantDatabase, TenantStore, TenantTransaction, WriteTurn } from "@memseal/storage";
+import type { AuditRow, AuditStore, TenantDatabase, TenantStore, TenantTransaction, WriteTurn } from "@memseal/storage";
+import { LRUCache } from "lru-cache";
 import { chainEvents, type AuditEvent } from "./audit-trail.js";
 
 /** Writes of one tenant that may wait in this process; more are refused at once. */
 const MAX_WAITING = 256;
 /** What one commit may hold: as much as the largest call. */
 const CHUNKS_PER_COMMIT = 200;
+const REMEMBERED_TENANTS = 10_000;
 
 /** The tenant or its rows changed between the reading and the writing: read again and try again. */
 export class WriteConflict extends AppError {
@@ -20,6 +22,9 @@ export interface Quotas {
   memories: number;
   bytes: number;
 }
+
+/** What the next event of a chain continues. */
+type ChainEnd = Pick<AuditRow, "n" | "mac">;
 
 /** The tenant's turn while writes run in it: what they change about the tenant as a whole is settled once, at the end. */
 export class OpenTurn implements WriteTurn {
@@ -83,12 +88,14 @@ export class OpenTurn implements WriteTurn {
     };
   }
 
-  async settle(tx: TenantTransaction, { tenants, audit }: { tenants: TenantStore; audit: AuditStore }): Promise<void> {
-    if (this.#references !== undefined && this.#events.length > 0) {
-      await audit.append(tx, chainEvents(await audit.last(tx), this.#events, { at: this.at, references: this.#references }));
-    }
+  /** last: the tenant's newest event, where it is known. Returns the newest one there is now. */
+  async settle(tx: TenantTransaction, { tenants, audit }: { tenants: TenantStore; audit: AuditStore }, last: ChainEnd | undefined): Promise<ChainEnd | undefined> {
     const { memoryCount, byteCount } = this.taken;
     await tenants.settleTurn(tx, { memories: this.#memoryCount - memoryCount, bytes: this.#byteCount - byteCount, dueAt: this.#dueAt });
+    if (this.#references === undefined || this.#events.length === 0) return last;
+    const rows = chainEvents(last ?? (await audit.last(tx)), this.#events, { at: this.at, references: this.#references });
+    await audit.append(tx, rows);
+    return rows.at(-1);
   }
 }
 
@@ -119,6 +126,8 @@ class NothingToCommit extends Error {}
  */
 export class TenantWrites {
   readonly #queues = new Map<UserHash, Waiting[]>();
+  /** Of each tenant the end of its audit chain after a turn of this process: still that where the next turn is this process's, too. */
+  readonly #chainEnds = new LRUCache<UserHash, { readonly seq: number; readonly end: ChainEnd }>({ max: REMEMBERED_TENANTS });
 
   constructor(
     private readonly database: TenantDatabase,
@@ -162,7 +171,10 @@ export class TenantWrites {
     for (const waiting of late) outcomes.set(waiting, () => { waiting.reject(new DeadlineExceededError()); });
     const inTime = group.filter((waiting) => !late.includes(waiting));
     try {
-      if (inTime.length > 0) await this.database.withTenant(tenant, (tx) => this.#runAll(tx, inTime, outcomes));
+      if (inTime.length > 0) {
+        const settled = await this.database.withTenant(tenant, (tx) => this.#runAll(tx, inTime, outcomes));
+        if (settled.end !== undefined) this.#chainEnds.set(tenant, { seq: settled.seq, end: settled.end });
+      }
     } catch (error) {
       // Nothing was committed. Unless every write had failed by itself, that is the outcome of all.
       if (!(error instanceof NothingToCommit)) for (const waiting of inTime) outcomes.set(waiting, () => { waiting.reject(error); });
@@ -170,7 +182,7 @@ export class TenantWrites {
     for (const end of outcomes.values()) end();
   }
 
-  async #runAll(tx: TenantTransaction, group: readonly Waiting[], outcomes: Map<Waiting, () => void>): Promise<void> {
+  async #runAll(tx: TenantTransaction, group: readonly Waiting[], outcomes: Map<Waiting, () => void>): Promise<{ seq: number; end: ChainEnd | undefined }> {
     const taken = await this.stores.tenants.takeTurn(tx);
     if (taken === undefined) throw new WriteConflict();
     const turn = new OpenTurn(taken, this.quotas);
@@ -190,7 +202,9 @@ export class TenantWrites {
       }
     }
     if (succeeded === 0) throw new NothingToCommit();
-    await turn.settle(tx, this.stores);
+    const known = this.#chainEnds.get(tx.tenant);
+    const end = await turn.settle(tx, this.stores, known?.seq === taken.seq - 1 ? known.end : undefined);
+    return { seq: taken.seq, end };
   }
 }
 

@@ -1,7 +1,8 @@
-import { FIELD, open, seal, type Place, type ReferenceKey } from "@memseal/crypto";
+import { FIELD, open, seal, type Place, type ReferenceKey, type UserHash } from "@memseal/crypto";
 import { AppError } from "@memseal/errors";
 import type { TenantKeys, TenantKeySet } from "@memseal/keys";
 import type { ActiveGeneration, IdempotencyStore, TenantDatabase, TenantStore, TenantTransaction } from "@memseal/storage";
+import { LRUCache } from "lru-cache";
 import type { TenantCall } from "./call.js";
 import { WriteConflict, type OpenTurn, type TenantWrites } from "./tenant-writes.js";
 
@@ -9,6 +10,7 @@ const MAX_ATTEMPTS = 3;
 /** How long an answer is given again. */
 const KEPT_ANSWER_MS = 24 * 3_600_000;
 const ANSWER_VERSION = 1;
+const REMEMBERED_TENANTS = 10_000;
 
 /** A write whose slow part is done. */
 export interface PreparedWrite<Answer> {
@@ -46,6 +48,8 @@ export interface Written<Answer> {
 /** What every write goes through: known repetitions are answered again, conflicts tried again, the answer kept with the write. */
 export class WritePath {
   readonly #inFlight = new Set<string>();
+  /** Tenants as they were found last: whoever commits is told, under the tenant's lock, where that is no longer so. */
+  readonly #remembered = new LRUCache<UserHash, ActiveGeneration>({ max: REMEMBERED_TENANTS });
 
   constructor(
     private readonly database: TenantDatabase,
@@ -85,29 +89,64 @@ export class WritePath {
   }
 
   async #attempt<Answer>(call: TenantCall, operation: WriteOperation<Answer>): Promise<Written<Answer>> {
-    const embedding = await this.tenants.readActiveGeneration(this.database, call.tenant);
-    const active = embedding?.status === "active" ? embedding : undefined;
     const key = keyOf(call, operation);
-    const kept = key && active && (await this.#keptAnswer(call, key, active.epoch));
-    if (kept !== undefined) return { answer: kept, isReplayed: true };
-
-    const prepared = await operation.prepare(active);
-    if ("answer" in prepared) return { answer: prepared.answer, isReplayed: false };
-    const { keys, chunks } = prepared;
+    const begun = (await this.#beginAsRemembered(call, operation, key)) ?? (await this.#begin(call, operation, key, await this.#look(call.tenant)));
+    if ("isReplayed" in begun) return begun;
+    const { keys, chunks } = begun;
     const references = await keys.referenceKey();
     const keep = key && (await this.#answerKeeper(call, key, keys));
-    const answer = await this.writes.run(call.tenant, {
+    const committing = this.writes.run(call.tenant, {
       chunks,
       deadlineMs: call.deadlineMs,
       commit: async (tx, turn) => {
         // Sealed under keys that are no longer the tenant's.
         if (turn.epoch !== keys.epoch) throw new WriteConflict();
-        const made = await prepared.commit(tx, turn, references);
+        const made = await begun.commit(tx, turn, references);
         await keep?.(tx, turn, made);
         return made;
       },
     });
-    return { answer, isReplayed: false };
+    try {
+      return { answer: await committing, isReplayed: false };
+    } catch (error) {
+      this.#remembered.delete(call.tenant);
+      throw error;
+    }
+  }
+
+  /** The tenant as it is now; undefined where it has nothing. */
+  async #look(tenant: UserHash): Promise<ActiveGeneration | undefined> {
+    const embedding = await this.tenants.readActiveGeneration(this.database, tenant);
+    const active = embedding?.status === "active" ? embedding : undefined;
+    // Without a model it may get one with any write.
+    if (active === undefined || active.model === "") this.#remembered.delete(tenant);
+    else this.#remembered.set(tenant, active);
+    return active;
+  }
+
+  /** Undefined where nothing is remembered, and where it could matter that the tenant is another by now. */
+  async #beginAsRemembered<Answer>(call: TenantCall, operation: WriteOperation<Answer>, key: RequestKey<Answer> | undefined): Promise<PreparedWrite<Answer> | undefined> {
+    const remembered = this.#remembered.get(call.tenant);
+    if (remembered === undefined) return undefined;
+    try {
+      const begun = await this.#begin(call, operation, key, remembered);
+      return "commit" in begun ? begun : undefined;
+    } catch {
+      // Thrown again, if it is so, of the tenant as it is now.
+      return undefined;
+    }
+  }
+
+  async #begin<Answer>(
+    call: TenantCall,
+    operation: WriteOperation<Answer>,
+    key: RequestKey<Answer> | undefined,
+    active: ActiveGeneration | undefined,
+  ): Promise<Written<Answer> | PreparedWrite<Answer>> {
+    const kept = key && active && (await this.#keptAnswer(call, key, active.epoch));
+    if (kept !== undefined) return { answer: kept, isReplayed: true };
+    const prepared = await operation.prepare(active);
+    return "answer" in prepared ? { answer: prepared.answer, isReplayed: false } : prepared;
   }
 
   /** @throws AppError already_exists where another request has used the idempotency key */
