@@ -26,7 +26,8 @@ if (!isChild) {
 
 /**
  * A bench exports `title`, `settings` (a list of lines) and `run()`, which gives its figures:
- * { what, value, unit, spread: [low, high], commit?, aim?, note? }. Higher is better unless `lowerIsBetter`.
+ * { what, values, unit, commit?, aim?, note? }, with a value a round. Higher is better unless `lowerIsBetter`. Of an
+ * `isPromised: false` figure commit and aim are printed and not checked: another release is to reach them.
  */
 const bench = await import(pathToFileURL(file).href);
 const git = (...args) => spawnSync("git", args, { encoding: "utf8" }).stdout?.trim() ?? "";
@@ -40,9 +41,13 @@ const figures = await bench.run();
 const meets = (value, bound, { lowerIsBetter }) => (lowerIsBetter ? value <= bound : value >= bound);
 const show = (value) => (value === undefined ? "-" : Math.abs(value) >= 100 ? Math.round(value).toLocaleString("en") : value.toPrecision(3));
 const rows = figures.map((figure) => {
-  const { what, value, unit, spread, commit, aim, note = "" } = figure;
-  const verdict = commit === undefined ? "" : !meets(value, commit, figure) ? "MISSED" : aim !== undefined && meets(value, aim, figure) ? "aim" : "commit";
-  return [what, show(value), unit, spread ? `${show(spread[0])} .. ${show(spread[1])}` : "", show(commit), show(aim), verdict, note];
+  const { what, values, unit, commit, aim, isPromised = true, note = "" } = figure;
+  const sorted = [...values].sort((a, b) => a - b);
+  const value = sorted[sorted.length >> 1] ?? NaN;
+  const missed = isPromised ? "MISSED" : `x ${(figure.lowerIsBetter ? value / commit : commit / value).toFixed(1)} off`;
+  const verdict = commit === undefined ? "" : !meets(value, commit, figure) ? missed : aim !== undefined && meets(value, aim, figure) ? "aim" : "commit";
+  const spread = sorted.length > 1 ? `${show(sorted[0])} .. ${show(sorted.at(-1))}` : "";
+  return [what, show(value), unit, spread, show(commit), show(aim), verdict, note];
 });
 const table = [["figure", "median", "unit", "spread", "commit", "aim", "", ""], ...rows];
 const widths = table[0].map((_head, column) => Math.max(...table.map((row) => row[column].length)));

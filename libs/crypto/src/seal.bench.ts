@@ -31,9 +31,9 @@ const place: Place = { tenant, rowId, field: FIELD.text, rowVersion: 1 };
 
 interface Figure {
   what: string;
-  value: number;
+  /** One a round. */
+  values: number[];
   unit: string;
-  spread: [low: number, high: number];
   commit?: number;
   aim?: number;
   note?: string;
@@ -65,11 +65,7 @@ export function run(): Figure[] {
     add("python", rowsPerSecond);
     add("memory ratio", whole / rowsPerSecond);
   }
-  const figure = (what: string, name: string, unit: string, targets: Pick<Figure, "commit" | "aim" | "note"> = {}): Figure => {
-    const values = [...(rounds.get(name) ?? [])].sort((a, b) => a - b);
-    const [low = NaN] = values;
-    return { what, value: values[values.length >> 1] ?? NaN, unit, spread: [low, values.at(-1) ?? NaN], ...targets };
-  };
+  const figure = (what: string, name: string, unit: string, targets: Pick<Figure, "commit" | "aim" | "note"> = {}): Figure => ({ what, values: rounds.get(name) ?? [], unit, ...targets });
   return [
     ...SIZES.flatMap((size) => [
       figure(`openssl speed, ${size} B`, `openssl ${size}`, "op/s"),
