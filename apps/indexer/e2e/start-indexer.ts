@@ -11,6 +11,9 @@ import { freePort, startProcess, type ServiceProcess } from "@memseal/transport/
 
 export const INDEXER_SCRIPT = fileURLToPath(new URL("../dist/main.js", import.meta.url));
 
+/** Longer than any caller's: a bench waits for what callers would not. */
+const CALL_MS = 120_000;
+
 /** A database and the files an indexer needs, for any number of indexer processes. */
 export interface IndexerWorld {
   readonly database: EmbeddedTestDatabase;
@@ -57,7 +60,7 @@ export async function createIndexerWorld(): Promise<IndexerWorld> {
         client,
         async call(method, access, tenant, request, idempotencyKey) {
           const assertion = await signer.sign({ tenant, actor: "api-key test", scopes: [access], method: access });
-          return unary(client, method, request, { peer: "indexer", deadlineMs: Date.now() + 20_000, metadata: { [ASSERTION_KEY]: assertion, ...(idempotencyKey && { [IDEMPOTENCY_KEY]: idempotencyKey }) } });
+          return unary(client, method, request, { peer: "indexer", deadlineMs: Date.now() + CALL_MS, metadata: { [ASSERTION_KEY]: assertion, ...(idempotencyKey && { [IDEMPOTENCY_KEY]: idempotencyKey }) } });
         },
       };
     },

@@ -2,12 +2,14 @@ import type { UserHash } from "@memseal/crypto";
 import type { TenantKeys } from "@memseal/keys";
 import type { AuditStore, TenantDatabase } from "@memseal/storage";
 import type { Logger } from "@memseal/telemetry";
+import { LRUCache } from "lru-cache";
 import { auditEvent } from "./audit-trail.js";
 import type { TenantWrites } from "./tenant-writes.js";
 
 const ACTOR = "indexer";
 const ACTION = "integrity_failure";
 const AUDIT_WITHIN_MS = 30_000;
+const REMEMBERED_ROWS = 100_000;
 
 /** A version of a memory that does not open although its row is there, unchanged by anybody who has the keys. */
 export interface DamagedRow {
@@ -18,6 +20,8 @@ export interface DamagedRow {
 /** Has each damaged row audited, counted and logged once, whichever process meets it first, and however often. */
 export class IntegrityFailures {
   readonly #running = new Set<Promise<void>>();
+  /** Audited already: whoever searches meets them again and again. */
+  readonly #known = new LRUCache<string, true>({ max: REMEMBERED_ROWS });
 
   constructor(
     private readonly database: TenantDatabase,
@@ -30,8 +34,11 @@ export class IntegrityFailures {
 
   /** Returns at once: whoever met the row answers without waiting for this. epoch: of the rows. */
   report(tenant: UserHash, epoch: number, rows: readonly DamagedRow[]): void {
-    if (rows.length === 0) return;
-    const running = this.#report(tenant, epoch, rows)
+    const nameOf = ({ id, rowVersion }: DamagedRow): string => `${tenant} ${id} ${rowVersion}`;
+    const unknown = rows.filter((row) => !this.#known.has(nameOf(row)));
+    if (unknown.length === 0) return;
+    const running = this.#report(tenant, epoch, unknown)
+      .then(() => { for (const row of unknown) this.#known.set(nameOf(row), true); })
       .catch((error: unknown) => { this.log.error("integrity failure not audited", { error }); })
       .finally(() => this.#running.delete(running));
     this.#running.add(running);

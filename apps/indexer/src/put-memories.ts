@@ -204,7 +204,6 @@ function addedMemory({ id, rowVersion, position }: Pick<MemoryRefs, "id" | "rowV
   return { id, createdAt: toTimestamp(createdAt), version: rowVersion, event, position };
 }
 
-
 function definedOf(refs: readonly (Buffer | undefined)[]): Buffer[] {
   return refs.filter((ref) => ref !== undefined);
 }

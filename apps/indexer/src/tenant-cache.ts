@@ -154,25 +154,27 @@ export class TenantCache {
 
   /** Applies what is newer than the index, page by page. deletedSince: nothing deleted before that is in the index. */
   async #catchUp(tenant: UserHash, target: LoadedTenant, deletedSince: number): Promise<LoadedTenant> {
-    let afterSeq = target.appliedSeq;
-    for (let chunksPerMemory = PAGE_CHUNKS / PAGE_MEMORIES; ; ) {
-      const limit = Math.max(1, Math.min(PAGE_MEMORIES, Math.floor(PAGE_CHUNKS / chunksPerMemory)));
-      const page = await this.database.withTenant(
-        tenant,
-        (tx) => this.stores.memories.readChanges(tx, { afterSeq, generation: target.generation, deletedSince, limit }),
-        { snapshot: true },
-      );
+    const read = (afterSeq: number, limit: number): Promise<ChangePage> => {
+      const { generation } = target;
+      return this.database.withTenant(tenant, (tx) => this.stores.memories.readChanges(tx, { afterSeq, generation, deletedSince, limit }), { snapshot: true });
+    };
+    for (let reading = read(target.appliedSeq, PAGE_MEMORIES); ; ) {
+      const page = await reading;
       if (page.epoch !== target.epoch || page.generation !== target.generation || page.tombstoneFloor > deletedSince) throw new Overtaken();
+      const last = page.memories.at(-1);
+      const isLast = page.deletedIds !== undefined;
+      if (!isLast && last !== undefined) {
+        // The next page is read while this one is applied.
+        const chunksPerMemory = page.chunks.length / page.memories.length || 1;
+        reading = read(last.seq, Math.max(1, Math.min(PAGE_MEMORIES, Math.floor(PAGE_CHUNKS / chunksPerMemory))));
+        // Awaited in its turn, unless this page fails first.
+        reading.catch(() => undefined);
+      }
       const { keyring } = await this.keys.get(tenant, page.epoch);
       const damaged = await apply(page, target, { tenant, keyring });
       this.damage.report(tenant, page.epoch, damaged);
       this.#assertSize(target);
-      const last = page.memories.at(-1);
-      if (last !== undefined) {
-        afterSeq = last.seq;
-        chunksPerMemory = page.chunks.length / page.memories.length || 1;
-      }
-      if (page.deletedIds !== undefined) return this.#keep(tenant, target, page.seq);
+      if (isLast) return this.#keep(tenant, target, page.seq);
     }
   }
 
