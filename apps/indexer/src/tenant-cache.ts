@@ -10,8 +10,8 @@ import type { IntegrityFailures } from "./integrity-failures.js";
 import { openChunks, openMemory, type TenantSeal } from "./sealed-memory.js";
 import { TimeSlices } from "./time-slices.js";
 
-/** The event loop is free again after at most this long. */
-const SLICE_MS = 10;
+/** The event loop is free again after this long: another tenant's search has some eight steps, and waits for a slice at each. */
+const SLICE_MS = 1;
 /** Tenants that are loaded at once: more would only take each other's time and memory. */
 const LOADS_AT_ONCE = 2;
 /** A page of changes: so many chunks, as far as the memories before tell. */
