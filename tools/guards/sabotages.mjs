@@ -279,7 +279,7 @@ export const SABOTAGES = [
   {
     name: "assertion of any method class accepted",
     file: "libs/auth/src/tenant-assertion.ts",
-    find: "claims.method !== method || ",
+    find: "if (claims.method !== method) throw new UnauthenticatedError();",
     replace: "",
     test: { kind: "unit", project: "libs/auth", spec: "auth", turnsRed: "is refused for another method class" },
   },

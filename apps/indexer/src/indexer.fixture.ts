@@ -48,7 +48,7 @@ const silent = new Logger("test", () => undefined);
 
 export async function startIndexerTest(): Promise<IndexerTest> {
   const test: TestDatabase = await startTestDatabase();
-  const pools = [createPool(test.urls.app, silent, 8), createPool(test.urls.scheduler, silent, 2)] as const;
+  const pools = [createPool(test.urls.app, silent, 8), createPool(test.urls.scheduler, silent, 2, { readsTables: true })] as const;
   const database = new TenantDatabase(pools[0]);
   const root = new FileProvider(SecretBytes.of(randomBytes(32)));
   const rowsOf: IndexerTest["rowsOf"] = (tenant, sql, ...parameters) => test.asSuperuser(sql, [Buffer.from(tenant, "hex"), ...parameters]);

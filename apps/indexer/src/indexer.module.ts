@@ -40,7 +40,7 @@ export class IndexerModule {
     const verifier = AssertionVerifier.load(config.MEMSEAL_ASSERTION_PUBLIC_KEY_FILES);
     const appPool = createPool(config.DATABASE_URL, log, APP_CONNECTIONS);
     const authPool = createPool(config.DATABASE_AUTH_URL, log, AUTH_CONNECTIONS);
-    const schedulerPool = createPool(config.DATABASE_SCHEDULER_URL, log, SCHEDULER_CONNECTIONS);
+    const schedulerPool = createPool(config.DATABASE_SCHEDULER_URL, log, SCHEDULER_CONNECTIONS, { readsTables: true });
     await assertSchema(appPool);
     for (const pool of [appPool, authPool, schedulerPool]) await assertSafeRole(pool);
     const crossTenant = crossTenantCounters(metrics);

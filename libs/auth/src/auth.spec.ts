@@ -2,6 +2,7 @@ import { createPrivateKey, generateKeyPairSync } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { parseUserHash, SecretBytes } from "@memseal/crypto";
 import { StartupError, UnauthenticatedError } from "@memseal/errors";
 import { SignJWT } from "jose";
@@ -87,6 +88,23 @@ describe("tenant assertion", () => {
   it("is accepted from a gateway whose clock is a few seconds off", async () => {
     expect(await verifier.verify(await signedFor(3, 33), "read")).toEqual(claims);
     expect(await verifier.verify(await signedFor(-32, -2), "read")).toEqual(claims);
+  });
+
+  it("that was found good is refused for another method class all the same, and from its expiry on", async () => {
+    const token = await signedFor(-30, -3);
+    expect(await verifier.verify(token, "read")).toEqual(claims);
+    await expect(verifier.verify(token, "write")).rejects.toThrow(UnauthenticatedError);
+    expect(await verifier.verify(token, "read")).toEqual(claims);
+    // Three seconds past it now, of the five that clocks may differ.
+    await delay(2_200);
+    await expect(verifier.verify(token, "read")).rejects.toThrow(UnauthenticatedError);
+  });
+
+  it("is used again for a call of the same kind, and for no other", async () => {
+    const token = await signer.sign(claims);
+    expect(await signer.sign({ ...claims })).toBe(token);
+    const others: Partial<TenantClaims>[] = [{ tenant: parseUserHash("cd".repeat(32)) }, { actor: "api-key other" }, { scopes: ["read", "write"] }, { method: "write" }];
+    for (const other of others) expect(await signer.sign({ ...claims, ...other })).not.toBe(token);
   });
 
   it("is verified with the public key only: a private key is refused at start", () => {
