@@ -7,6 +7,7 @@ const SUFFIX = { unit: "spec", integration: "integration-spec", e2e: "e2e-spec" 
 export function jestConfig(kind, rootDir) {
   return {
     rootDir,
+    setupFiles: [fileURLToPath(new URL("./jest.setup.mjs", import.meta.url))],
     testEnvironment: fileURLToPath(new URL("./jest.environment.mjs", import.meta.url)),
     testRegex: [`\\.${SUFFIX[kind]}\\.ts$`],
     testPathIgnorePatterns: ["/node_modules/", "/dist/"],

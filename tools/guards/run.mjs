@@ -10,12 +10,12 @@ import { SABOTAGES } from "./sabotages.mjs";
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const wanted = process.argv[2];
 const copy = mkdtempSync(join(tmpdir(), "memseal-guards-"));
-// Red or not is the same on every server and after every length of time.
-const { MEMSEAL_TEST_POSTGRES_URL: _otherServer, ...environment } = { ...process.env, MEMSEAL_SOAK_S: "1" };
+// Red or not is the same on every server, after every length of time and with any counterexample.
+const { MEMSEAL_TEST_POSTGRES_URL: _otherServer, ...environment } = { ...process.env, MEMSEAL_SOAK_S: "1", MEMSEAL_TEST_SHRINK: "off" };
 
 /** The workspace's sources, with third-party modules linked and its own packages linked to the copy. */
 function makeCopy() {
-  for (const file of ["package.json", "jest.config.mjs", "jest.environment.mjs", "jest.run.mjs", "tsconfig.base.json", "tsconfig.json"]) cpSync(join(root, file), join(copy, file));
+  for (const file of ["package.json", "jest.config.mjs", "jest.environment.mjs", "jest.setup.mjs", "jest.run.mjs", "tsconfig.base.json", "tsconfig.json"]) cpSync(join(root, file), join(copy, file));
   for (const folder of ["libs", "apps/indexer"]) {
     cpSync(join(root, folder), join(copy, folder), { recursive: true, filter: (path) => !/\/(dist|node_modules|models)(\/|$)/.test(path.slice(root.length)) });
   }

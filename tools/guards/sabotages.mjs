@@ -473,10 +473,10 @@ export const SABOTAGES = [
     test: { kind: "integration", project: "apps/indexer", spec: "put-memories", turnsRed: "harms no other that is committed together" },
   },
   {
-    name: "cursor of any user",
+    name: "cursor that anybody can make",
     file: "apps/indexer/src/list-cursor.ts",
-    find: "return { tenant, rowId: NO_ROW",
-    replace: 'return { tenant: "00".repeat(32) as UserHash, rowId: NO_ROW',
+    find: "const hex = open(blob, keyring, place(tenant)).toString(\"hex\");",
+    replace: "const hex = blob.subarray(32, 48).toString(\"hex\");",
     test: { kind: "integration", project: "apps/indexer", spec: "delete-memories", turnsRed: "goes on from no cursor but its own" },
   },
   {
@@ -485,5 +485,19 @@ export const SABOTAGES = [
     find: "if (matching.some(({ id, rowVersion }) => now.has(id) && now.get(id) !== rowVersion)) throw new WriteConflict();",
     replace: "void now;",
     test: { kind: "integration", project: "apps/indexer", spec: "delete-memories", turnsRed: "never takes what no longer matches" },
+  },
+  {
+    name: "assertion remembered for ever",
+    file: "libs/auth/src/tenant-assertion.ts",
+    find: "this.#verified.set(assertion, claims, { ttl: leftMs });",
+    replace: "this.#verified.set(assertion, claims);",
+    test: { kind: "unit", project: "libs/auth", spec: "auth", turnsRed: "from its expiry on" },
+  },
+  {
+    name: "vectors left behind by a search",
+    file: "libs/retrieval/src/dot-kernel.ts",
+    find: "new Uint8Array(this.#memory.buffer, 0, this.#usedBytes).fill(0);",
+    replace: "",
+    test: { kind: "unit", project: "libs/retrieval", spec: "dot-kernel", turnsRed: "leaves nothing of query, rows and scores" },
   },
 ];

@@ -84,16 +84,13 @@ export class DenseMatrix {
   }
 
   /** By block the scores of all its rows, where so many of them are wanted that scoring all is faster. */
-  #scoreWholeBlocks(dots: DotKernel, unitQuery: Float32Array, rows: Uint32Array): (Float64Array | undefined)[] {
+  #scoreWholeBlocks(dotKernel: DotKernel, unitQuery: Float32Array, rows: Uint32Array): (Float64Array | undefined)[] {
     const wanted = new Uint32Array(this.#blocks.length);
     for (const row of rows) wanted[row >>> BLOCK_BITS]++;
-    dots.begin(unitQuery);
-    const scores = this.#blocks.map((block, at) => {
+    return dotKernel.run(unitQuery, (dots) => this.#blocks.map((block, at) => {
       const rowCount = block.length / this.dimension;
-      return wanted[at] * KERNEL_SPEED < rowCount ? undefined : dots.scores(block, rowCount, this.dimension).slice();
-    });
-    dots.wipe();
-    return scores;
+      return wanted[at] * KERNEL_SPEED < rowCount ? undefined : dots(block, rowCount);
+    }));
   }
 
   #dot(query: Float64Array, row: number): number {

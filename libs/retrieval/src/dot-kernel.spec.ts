@@ -17,9 +17,8 @@ describe("DotKernel", () => {
     fc.assert(fc.property(vectors, ({ query, rows }) => {
       const [unitQuery, unitRows] = [unit(query), rows.map(unit)];
       const expected = unitRows.map((row) => row.reduce((sum, value, at) => sum + value * unitQuery[at], 0));
-      kernel.begin(unitQuery);
-      const scores = [...kernel.scores(Float32Array.from(unitRows.flatMap((row) => [...row])), rows.length, query.length)];
-      kernel.wipe();
+      const flat = Float32Array.from(unitRows.flatMap((row) => [...row]));
+      const scores = kernel.run(unitQuery, (dots) => [...dots(flat, rows.length)]);
       expect(scores).toHaveLength(rows.length);
       scores.forEach((score, at) => { expect(Math.abs(score - expected[at])).toBeLessThan(1e-7); });
     }));
@@ -27,11 +26,13 @@ describe("DotKernel", () => {
 
   it("leaves nothing of query, rows and scores in its memory, also where it grew in between", () => {
     for (const rowCount of [3, 2_000, 5]) {
-      kernel.begin(new Float32Array(384).fill(0.05));
-      kernel.scores(new Float32Array(rowCount * 384).fill(0.05), rowCount, 384);
-      expect(kernel.isClear).toBe(false);
-      kernel.wipe();
-      expect(kernel.isClear).toBe(true);
+      const seen = kernel.run(new Float32Array(384).fill(0.05), (dots) => {
+        dots(new Float32Array(rowCount * 384).fill(0.05), rowCount);
+        return kernel.isClear;
+      });
+      expect([seen, kernel.isClear]).toEqual([false, true]);
     }
+    expect(() => kernel.run(new Float32Array(16).fill(1), () => { throw new Error("stop"); })).toThrow("stop");
+    expect(kernel.isClear).toBe(true);
   });
 });

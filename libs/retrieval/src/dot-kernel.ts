@@ -15,7 +15,6 @@ interface Exports {
 export class DotKernel {
   readonly #memory = new WebAssembly.Memory({ initial: 1 });
   readonly #exports: Exports;
-  #queryBytes = 0;
   #usedBytes = 0;
 
   private constructor() {
@@ -33,26 +32,26 @@ export class DotKernel {
     }
   }
 
-  /** Takes the query that `scores` are with, until `wipe`. */
-  begin(query: Float32Array): void {
-    this.#queryBytes = aligned(query.byteLength);
-    this.#reserve(this.#queryBytes);
+  /**
+   * Runs `use` with a function that gives the dot products of the query with each of so many rows, which lie one after the
+   * other. Afterwards nothing of query, rows and products is left here.
+   */
+  run<T>(query: Float32Array, use: (dots: (rows: Float32Array, rowCount: number) => Float64Array) => T): T {
+    const rowsAt = aligned(query.byteLength);
+    this.#reserve(rowsAt);
     new Float32Array(this.#memory.buffer, 0, query.length).set(query);
-  }
-
-  /** Dot products of the query with each of so many rows, which lie one after the other. A view that the next call overwrites. */
-  scores(rows: Float32Array, rowCount: number, dimension: number): Float64Array {
-    const scoresAt = this.#queryBytes + aligned(rows.byteLength);
-    this.#reserve(scoresAt + 8 * rowCount);
-    new Float32Array(this.#memory.buffer, this.#queryBytes, rows.length).set(rows);
-    this.#exports.dots(0, this.#queryBytes, rowCount, dimension, scoresAt);
-    return new Float64Array(this.#memory.buffer, scoresAt, rowCount);
-  }
-
-  /** Overwrites everything that was copied here. */
-  wipe(): void {
-    new Uint8Array(this.#memory.buffer, 0, this.#usedBytes).fill(0);
-    this.#usedBytes = 0;
+    try {
+      return use((rows, rowCount) => {
+        const productsAt = rowsAt + aligned(rows.byteLength);
+        this.#reserve(productsAt + 8 * rowCount);
+        new Float32Array(this.#memory.buffer, rowsAt, rows.length).set(rows);
+        this.#exports.dots(0, rowsAt, rowCount, query.length, productsAt);
+        return new Float64Array(this.#memory.buffer, productsAt, rowCount).slice();
+      });
+    } finally {
+      new Uint8Array(this.#memory.buffer, 0, this.#usedBytes).fill(0);
+      this.#usedBytes = 0;
+    }
   }
 
   /** Whether nothing of any search is left here. */
