@@ -356,7 +356,7 @@ export const SABOTAGES = [
   {
     name: "metadata that is not kept taken for absent",
     file: "libs/retrieval/src/tenant-index.ts",
-    find: "if (memories.some(({ leftOut }) => leftOut.includes(path[1]))) throw new NotFilterableError();",
+    find: "if (this.#metadataNames.isLeftOut(names[0])) throw new NotFilterableError();",
     replace: "",
     test: { kind: "unit", project: "libs/retrieval", spec: "tenant-index", turnsRed: "refuses what a memory leaves out" },
   },
@@ -470,7 +470,7 @@ export const SABOTAGES = [
     file: "apps/indexer/src/tenant-writes.ts",
     find: 'if (group.length > 1) await tx.query("ROLLBACK TO SAVEPOINT one_write");',
     replace: "",
-    test: { kind: "integration", project: "apps/indexer", spec: "put-memories", turnsRed: "harms no other that is committed together" },
+    test: { kind: "integration", project: "apps/indexer", spec: "write-path", turnsRed: "undoes itself alone, among those" },
   },
   {
     name: "cursor that anybody can make",

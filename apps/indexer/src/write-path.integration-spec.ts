@@ -79,6 +79,22 @@ describe("a repeated request", () => {
   });
 });
 
+describe("a write that another process has done meanwhile", () => {
+  it("undoes itself alone, among those it was to be committed with", async () => {
+    const tenant = newTenant();
+    const [one, other] = [indexer, test.newIndexer()];
+    await Promise.all([one, other].map((by) => by.add(tenant, notes(1))));
+    const rounds = 20;
+    for (let round = 0; round < rounds; round++) {
+      const command = putOf(notes(1, { runId: "r" }));
+      const twice = (by: TestIndexer) => by.put.put(callOf(tenant, `round ${round}`), command);
+      // The first of them holds the queue, so that the others are committed together.
+      await Promise.all([other.add(tenant, notes(1)), twice(one), other.add(tenant, notes(1)), twice(other), other.add(tenant, notes(1))]);
+    }
+    expect(await test.countOf(tenant, "memory")).toBe(2 + rounds * 4);
+  });
+});
+
 describe("an idempotency key", () => {
   it("that another request has used is refused, and neither is harmed", async () => {
     const tenant = newTenant();
