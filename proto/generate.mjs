@@ -46,6 +46,14 @@ generate(`nestJs=true,${OPTIONS}`, protos);
 // With nestJs, Struct wraps each value for protobufjs and its own encoder then wraps it once more: all is lost.
 generate(OPTIONS, ["google/protobuf/struct.proto"]);
 
+// Built by assignment from names that callers chose: without a prototype there is no setter that could swallow one.
+const structs = join(output, "google/protobuf/struct.ts");
+const plain = readFileSync(structs, "utf8");
+const safe = plain.replace("return { fields: {} };", "return { fields: globalThis.Object.create(null) };")
+  .replace("const object: { [key: string]: any } = {};", "const object: { [key: string]: any } = globalThis.Object.create(null);");
+if (safe.split("Object.create(null)").length !== 3) throw new Error("ts-proto writes Struct otherwise by now");
+writeFileSync(structs, safe);
+
 // What server reflection answers from.
 const descriptorSet = join(output, "descriptors.bin");
 protoc([`--descriptor_set_out=${descriptorSet}`, "--include_imports"], protos);

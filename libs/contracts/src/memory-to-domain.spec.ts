@@ -13,6 +13,13 @@ const add = (parts: Partial<wire.NewMemory>) => () => parseAdd(request({ memorie
 const say = (parts: Partial<wire.Message>) => () => parseAdd(request({ messages: [message(), message(parts)], runId: "run" }));
 
 describe("parseAdd", () => {
+  it("refuses the name __proto__ in metadata as it comes over the wire, wherever it stands: it is not lost on the way", () => {
+    for (const [metadata, field] of [['{"__proto__":{"admin":true}}', "memories[0].metadata.__proto__"], ['{"a":[{"__proto__":1}]}', "memories[0].metadata.a[0].__proto__"]]) {
+      const bytes = AddRequest.encode(request({ memories: [memory({ metadata: JSON.parse(metadata) as object })] })).finish();
+      expect(faultOf(() => parseAdd(AddRequest.decode(bytes)))).toBe(field);
+    }
+  });
+
   it("gives frozen memories with each tag once, in the caller's order", () => {
     const { memories, userId } = parseAdd(request({
       memories: [memory({

@@ -55,7 +55,7 @@ function copy(value: unknown, field: string, depth: number): Json {
 function copyRecord(record: Record<string, unknown>, field: string, depth: number): Metadata {
   const entries = Object.entries(record).map(([name, value]) => {
     const path = memberPath(field, name);
-    // Protobuf objects are built by assignment, where this name would set the prototype and be lost.
+    // Where an object is built by assignment, this name would set its prototype and be lost.
     if (name === "__proto__") throw new InvalidArgumentError(path, "is not allowed as a name");
     return [storable(name, path), copy(value, path, depth)] as const;
   });
