@@ -83,6 +83,8 @@ export class WritePath {
       try {
         return await this.#attempt(call, operation);
       } catch (error) {
+        // What is remembered of the tenant may be why: the next attempt, and the next call, look afresh.
+        this.#remembered.delete(call.tenant);
         if (!(error instanceof WriteConflict) || attempt === MAX_ATTEMPTS) throw error;
       }
     }
@@ -95,7 +97,7 @@ export class WritePath {
     const { keys, chunks } = begun;
     const references = await keys.referenceKey();
     const keep = key && (await this.#answerKeeper(call, key, keys));
-    const committing = this.writes.run(call.tenant, {
+    const answer = await this.writes.run(call.tenant, {
       chunks,
       deadlineMs: call.deadlineMs,
       commit: async (tx, turn) => {
@@ -106,12 +108,7 @@ export class WritePath {
         return made;
       },
     });
-    try {
-      return { answer: await committing, isReplayed: false };
-    } catch (error) {
-      this.#remembered.delete(call.tenant);
-      throw error;
-    }
+    return { answer, isReplayed: false };
   }
 
   /** The tenant as it is now; undefined where it has nothing. */

@@ -63,8 +63,10 @@ export class AssertionSigner {
 
   async sign({ tenant, actor, scopes, method }: TenantClaims): Promise<string> {
     const name = JSON.stringify([tenant, actor, scopes, method]);
-    const signed = this.#signed.get(name) ?? (await this.#sign({ tenant, actor, scopes, method }));
-    if (!this.#signed.has(name)) this.#signed.set(name, signed);
+    const known = this.#signed.get(name);
+    if (known !== undefined) return known;
+    const signed = await this.#sign({ tenant, actor, scopes, method });
+    this.#signed.set(name, signed);
     return signed;
   }
 
