@@ -120,6 +120,23 @@ describe.each(TRANSPORTS)("over %s", (transport) => {
     expect(body).toMatchObject({ dense: true, results: [{ memory: { id: bobsId }, scores: { similarity: expect.closeTo(1) as number, similarity_rank: 1 } }] });
   });
 
+  it("a search by words or by embeddings alone says so, and takes nothing that its mode cannot use", async () => {
+    const user = await stack.createKey(`modes-${transport}`);
+    const memories = ["The puppy sleeps.", "A dog is a dog.", "Taxes are due."].map((text) => ({ text }));
+    await ask({ method: "add", key: user, json: { memories } });
+    const search = (json: object) => ask({ method: "search", key: user, json: { query: "young dog", explain: true, rerank: false, ...json } });
+    const scored = ({ body }: Answer) => (body["results"] as { scores: { similarity_rank?: number; bm25_rank?: number } }[]).map(({ scores }) => scores);
+    const words = await search({ mode: "lexical" });
+    expect({ code: words.code, ...words.body }).toMatchObject({ code: "ok", dense: false, dense_skipped: "disabled" });
+    expect(scored(words)).toMatchObject([{ bm25_rank: 1 }, {}, {}]);
+    const similar = await search({ mode: "dense", context: false });
+    expect({ code: similar.code, ...similar.body }).toMatchObject({ code: "ok", dense: true });
+    expect(scored(similar)).toMatchObject([{ similarity_rank: 1 }, { similarity_rank: 2 }, { similarity_rank: 3 }]);
+    const faults = await Promise.all([{ mode: "semantic" }, { mode: "lexical", vector: [1] }, { mode: "lexical", threshold: 0.5 }].map(search));
+    expect(faults).toMatchObject(["mode", "vector", "threshold"].map((field) => ({ code: "invalid_argument", field })));
+    expect(await ask({ method: "search", key: bob, json: { query: "the canary", mode: "dense" } })).toMatchObject({ code: "invalid_argument", field: "vector" });
+  });
+
   it("a query without a vector, of a user whose vectors have another dimension than the embedder's, is answered by words", async () => {
     const { code, body } = await ask({ method: "search", key: bob, json: { query: "the canary" } });
     expect({ code, ...body }).toMatchObject({ code: "ok", dense: false, dense_skipped: "error", results: [{ memory: { id: bobsId } }] });

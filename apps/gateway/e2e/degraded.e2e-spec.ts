@@ -47,6 +47,14 @@ describe("without the models", () => {
     expect((await gateway.fetch("/readyz")).status).toBe(200);
   });
 
+  it("a search by embeddings alone is refused as unavailable, one by words alone lacks nothing", async () => {
+    for (const transport of TRANSPORTS) {
+      expect(await gateway.ask(transport, { method: "search", key, json: { query: "Where was the moth?", mode: "dense" } })).toMatchObject({ code: "unavailable", retryAfter: "1" });
+      const { body } = await gateway.ask(transport, { method: "search", key, json: { query: "Where was the moth?", mode: "lexical", rerank: false } });
+      expect(body).toMatchObject({ dense_skipped: "disabled", total_matching: 2 });
+    }
+  });
+
   it("a write without a vector is refused as unavailable and nothing of the call is stored", async () => {
     const before = await stored();
     for (const transport of TRANSPORTS) {

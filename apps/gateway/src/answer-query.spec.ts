@@ -115,6 +115,29 @@ describe("answerQuery", () => {
     expect(seen.skips).toEqual(["dense error"]);
   });
 
+  it("embeds nothing where words alone are asked for, and says so", async () => {
+    const { parts, seen } = world();
+    parts.reranker.embedQuery = () => Promise.reject(new Error("asked"));
+    await expect(answerQuery(parts, call, query({ mode: "lexical" }))).resolves.toMatchObject({ dense: false, denseSkipped: "disabled", reranked: true });
+    expect(seen.search).toMatchObject({ mode: "lexical" });
+    expect(seen.search?.vector).toBeUndefined();
+    expect(seen.skips).toEqual(["dense disabled"]);
+  });
+
+  it("is unavailable where embeddings alone are asked for and the query cannot be embedded", async () => {
+    const { parts } = world();
+    await expect(answerQuery(parts, call, query({ mode: "dense" }))).resolves.toMatchObject({ dense: true });
+    parts.reranker.embedQuery = () => Promise.reject(new UnavailableError("gone"));
+    await expect(answerQuery(parts, call, query({ mode: "dense" }))).rejects.toMatchObject({ code: "unavailable", retryAfterS: 1 });
+    await expect(answerQuery(parts, call, query({ mode: "dense", vector: Float32Array.of(2) }))).resolves.toMatchObject({ dense: true });
+  });
+
+  it("hands on whether neighbours lend", async () => {
+    const { parts, seen } = world();
+    await answerQuery(parts, call, query({ context: false }));
+    expect(seen.search).toMatchObject({ context: false });
+  });
+
   it("takes a caller's own vector as the embedding", async () => {
     const { parts, seen } = world();
     parts.reranker.embedQuery = () => Promise.reject(new UnavailableError("gone"));
@@ -136,6 +159,11 @@ describe("answerQuery", () => {
       const { parts, seen } = ofOtherDimension();
       await expect(answerQuery(parts, call, query())).resolves.toMatchObject({ dense: false, denseSkipped: "error", reranked: true, totalMatching: 9 });
       expect(seen.skips).toEqual(["dense error"]);
+    });
+
+    it("asks for a vector where words are not wanted", async () => {
+      const { parts } = ofOtherDimension();
+      await expect(answerQuery(parts, call, query({ mode: "dense" }))).rejects.toMatchObject({ code: "invalid_argument", field: "vector", message: expect.stringContaining("is required in mode dense") as string });
     });
 
     it("refuses a vector that the caller did send", async () => {

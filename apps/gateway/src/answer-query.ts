@@ -1,6 +1,6 @@
 import { encodeVector, toFilterMessage, type SearchAnswer, type SearchQuery, type SearchResult } from "@memseal/contracts";
 import type { Candidate, SearchResponse } from "@memseal/contracts/indexer";
-import { AppError } from "@memseal/errors";
+import { AppError, InvalidArgumentError, UnavailableError } from "@memseal/errors";
 import type { Breaker, SkipReason } from "@memseal/resilience";
 import { blend } from "./blend.js";
 import type { TenantCall } from "./call.js";
@@ -12,6 +12,7 @@ import type { RerankerClient } from "./reranker-client.js";
 const MIN_CANDIDATES = 50;
 
 export type RerankSkip = SkipReason | "disabled";
+export type DenseSkip = SkipReason | "disabled";
 
 export interface QueryParts {
   indexer: Pick<IndexerClient, "search">;
@@ -24,11 +25,14 @@ export interface QueryParts {
     /** What a logit counts beside the fused score. */
     weight: number;
   };
-  onDenseSkipped: (reason: SkipReason) => void;
+  onDenseSkipped: (reason: DenseSkip) => void;
   onRerankSkipped: (reason: RerankSkip) => void;
 }
 
-/** The read path: embed, search, rerank, shape. What is skipped is said in the answer; only the search itself can fail. */
+/**
+ * The read path: embed, search, rerank, shape. What is skipped is said in the answer; only the search itself can fail.
+ * @throws UnavailableError in mode dense when the query cannot be embedded: words are not what was asked for
+ */
 export async function answerQuery(parts: QueryParts, call: TenantCall, query: SearchQuery): Promise<SearchAnswer> {
   const { topK, explain } = query;
   const startedAt = performance.now();
@@ -56,26 +60,30 @@ export async function answerQuery(parts: QueryParts, call: TenantCall, query: Se
 
 interface Embedding {
   vector?: Buffer | undefined;
-  skipped?: SkipReason;
+  skipped?: DenseSkip;
 }
 
-async function embed({ reranker, embedBreaker }: QueryParts, call: TenantCall, { query, vector }: SearchQuery): Promise<Embedding> {
+async function embed({ reranker, embedBreaker }: QueryParts, call: TenantCall, { query, vector, mode }: SearchQuery): Promise<Embedding> {
+  if (mode === "lexical") return { skipped: "disabled" };
   if (vector !== undefined) return { vector: encodeVector(vector) };
   const outcome = await embedBreaker.run((signal, deadlineMs) => reranker.embedQuery({ ...call, signal, deadlineMs }, query), call);
   // A caller that left is nobody to answer, and no skip to count.
   call.signal.throwIfAborted();
-  return outcome.ok ? { vector: outcome.value.vector } : { skipped: outcome.skipped };
+  if (outcome.ok) return { vector: outcome.value.vector };
+  if (mode === "dense") throw new UnavailableError("the query cannot be embedded now; try again, send a vector, or search in another mode");
+  return { skipped: outcome.skipped };
 }
 
-type Found = SearchResponse & { denseSkipped?: SkipReason | undefined };
+type Found = SearchResponse & { denseSkipped?: DenseSkip | undefined };
 
-async function search({ indexer }: QueryParts, call: TenantCall, { query, filter, vector: callersOwn, topK }: SearchQuery, { vector, skipped }: Embedding): Promise<Found> {
-  const request = { query, filters: filter && toFilterMessage(filter), candidates: Math.max(MIN_CANDIDATES, topK) };
+async function search({ indexer }: QueryParts, call: TenantCall, { query, filter, vector: callersOwn, mode, context, topK }: SearchQuery, { vector, skipped }: Embedding): Promise<Found> {
+  const request = { query, filters: filter && toFilterMessage(filter), candidates: Math.max(MIN_CANDIDATES, topK), mode, context };
   try {
     return { ...(await indexer.search(call, { ...request, vector })), denseSkipped: skipped };
   } catch (error) {
     const isVectorRefused = error instanceof AppError && error.code === "invalid_argument" && error.field === "vector";
     if (!isVectorRefused || vector === undefined || callersOwn !== undefined) throw error;
+    if (mode === "dense") throw new InvalidArgumentError("vector", "is required in mode dense: this user's memories came with vectors of another dimension than the embedder's");
     // This tenant's vectors are its callers' own, of another dimension than the embedder's: words are what remains.
     return { ...(await indexer.search(call, { ...request, vector: undefined })), denseSkipped: "error" };
   }

@@ -23,11 +23,12 @@ export class GatewayMetrics {
   readonly #denseSkipped;
 
   constructor(metrics: Metrics, private readonly log: Logger) {
+    const reason = [...SKIP_REASONS, "disabled"];
     const method = [...METHODS, "other"];
     this.#requests = metrics.counter("memseal_requests_total", { method });
     this.#latency = metrics.latency("memseal_request_duration_seconds", { method });
-    this.#rerankSkipped = metrics.counter("memseal_rerank_skipped_total", { reason: [...SKIP_REASONS, "disabled"] });
-    this.#denseSkipped = metrics.counter("memseal_dense_skipped_total", { reason: SKIP_REASONS });
+    this.#rerankSkipped = metrics.counter("memseal_rerank_skipped_total", { reason });
+    this.#denseSkipped = metrics.counter("memseal_dense_skipped_total", { reason });
   }
 
   answered({ transport, method, code, requestId, durationMs }: Answered): void {

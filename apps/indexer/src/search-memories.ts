@@ -26,13 +26,13 @@ export class SearchMemories {
   ) {}
 
   /** @throws as TenantCache.use and TenantIndex.search */
-  async search(tenant: UserHash, { query, vector, filter, candidates: wanted, threshold, halfLifeDays, asOf }: IndexerSearchQuery): Promise<SearchOutcome> {
+  async search(tenant: UserHash, { candidates: wanted, asOf, ...query }: IndexerSearchQuery): Promise<SearchOutcome> {
     const found = await this.cache.use(tenant, ({ index, damaged }, now) => ({
       // Twice as many: a memory that changes before it is opened makes room for the next.
-      ...index.search({ query, vector, filter, limit: wanted * 2, now, threshold, halfLifeDays, asOf: asOf?.getTime() }),
+      ...index.search({ ...query, limit: wanted * 2, now, asOf: asOf?.getTime() }),
       damagedIds: new Set(damaged.keys()),
     }));
-    if (found === undefined) return { candidates: [], totalMatching: 0, integrityFailures: 0, unknownFields: metadataFieldsOf(filter).map((path) => path.join(".")) };
+    if (found === undefined) return { candidates: [], totalMatching: 0, integrityFailures: 0, unknownFields: metadataFieldsOf(query.filter).map((path) => path.join(".")) };
     const { hits, totalMatching, unknownFields, damagedIds } = found;
     const candidates: Candidate[] = [];
     for (let next = 0; next < hits.length && candidates.length < wanted;) {

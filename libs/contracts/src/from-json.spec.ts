@@ -188,12 +188,14 @@ describe("a body of POST /v1/memories/search", () => {
       userId: "u",
     });
     expect(searchFromJson({ query: "q" })).toEqual({ query: "q", explain: false });
-    expect(searchFromJson({ query: "q", threshold: 0.5, decay: { half_life_days: 30 }, as_of: "1970-01-01T00:00:00Z" })).toEqual({
-      query: "q", explain: false, threshold: 0.5, decay: { halfLifeDays: 30 }, asOf: { seconds: 0n, nanos: 0 },
+    expect(searchFromJson({ query: "q", threshold: 0.5, decay: { half_life_days: 30 }, as_of: "1970-01-01T00:00:00Z", mode: "dense", context: false })).toEqual({
+      query: "q", explain: false, threshold: 0.5, decay: { halfLifeDays: 30 }, asOf: { seconds: 0n, nanos: 0 }, mode: "dense", context: false,
     });
   });
 
   it.each<[string, unknown]>([
+    ["mode", { query: "q", mode: ["dense"] }],
+    ["context", { query: "q", context: "no" }],
     ["query", {}],
     ["query", { query: 1 }],
     ["top_k", { query: "q", top_k: "3" }],

@@ -60,6 +60,8 @@ const searchSchema = z.strictObject({
   threshold: z.number().optional(),
   decay: z.strictObject({ half_life_days: z.number() }).optional(),
   as_of: time.optional(),
+  mode: z.string().optional(),
+  context: z.boolean().optional(),
   user_id: z.string().optional(),
 });
 
@@ -115,7 +117,7 @@ export function updateFromJson(body: unknown, { id, ifMatch }: { id: string; ifM
 
 /** Body of `POST /v1/memories/search` and of the same with `/stream`. */
 export function searchFromJson(body: unknown): wire.SearchRequest {
-  const { query, top_k, filters, vector, rerank, explain, threshold, decay, as_of, user_id } = read(searchSchema, body, "");
+  const { query, top_k, filters, vector, rerank, explain, threshold, decay, as_of, mode, context, user_id } = read(searchSchema, body, "");
   return {
     query,
     topK: top_k,
@@ -126,6 +128,8 @@ export function searchFromJson(body: unknown): wire.SearchRequest {
     threshold,
     decay: decay && { halfLifeDays: decay.half_life_days },
     asOf: as_of,
+    mode,
+    context,
     userId: user_id,
   };
 }

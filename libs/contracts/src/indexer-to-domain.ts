@@ -75,12 +75,14 @@ export function parseIndexerUpdate({ changes: message, chunks, model }: wire.Upd
 
 /** candidates: 1 to 100. */
 export function parseIndexerSearch(message: wire.SearchRequest): IndexerSearchQuery {
+  const scope = parseSearchScope(message);
+  if (scope.mode === "dense" && message.vector === undefined) throw new InvalidArgumentError("vector", "is required in mode dense");
   return {
     query: atMostText(message.query, "query", LIMITS.queryCharacters),
     vector: message.vector && decodeVector(message.vector, "vector"),
     filter: message.filters && parseFilter(message.filters, "filters"),
     candidates: inRange(message.candidates, "candidates", LIMITS.topK),
-    ...parseSearchScope(message),
+    ...scope,
   };
 }
 

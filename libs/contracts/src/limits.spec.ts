@@ -67,7 +67,8 @@ const id = mostly(fc.constantFrom(ID, ID.toUpperCase()), fc.string());
 const userId = option(text(LIMITS.userIdCharacters));
 const page = { limit: option(uint(LIMITS.listPage)), cursor: option(text(LIMITS.cursorCharacters)) };
 const query = text(LIMITS.queryCharacters);
-const scope = { threshold: option(double(-1, 1)), decay: option(fc.record({ halfLifeDays: double(0, LIMITS.halfLifeDays) })), asOf: option(time) };
+const mode = option(mostly(fc.constantFrom("hybrid", "lexical", "dense"), fc.string(), fc.constantFrom("__proto__", "Dense", "")));
+const scope = { mode, context: option(fc.boolean()), threshold: option(double(-1, 1)), decay: option(fc.record({ halfLifeDays: double(0, LIMITS.halfLifeDays) })), asOf: option(time) };
 const memory = {
   text: text(LIMITS.textCharacters), key: option(text(LIMITS.keyCharacters)), agentId: option(label), runId: option(label), role: option(label), source: option(label),
   tags, metadata: option(metadata), occurredAt: option(time), expiresAt: option(time),
@@ -140,7 +141,7 @@ const CHECKS: Record<string, Check> = {
   userId: filled(LIMITS.userIdCharacters), id: isId, ifMatch: whole(1, 2 ** 32 - 1), query: (value: string) => isText(value, LIMITS.queryCharacters), cursor: filled(LIMITS.cursorCharacters),
   memories: items(1, LIMITS.memoriesPerCall, record), documents: items(1, LIMITS.rerankDocuments, filled(LIMITS.textCharacters)), passages: items(0, LIMITS.rerankDocuments, filled(LIMITS.textCharacters)),
   embedded: items(0, LIMITS.memoriesPerCall, record), ids: distinct(items(1, LIMITS.memoriesPerCall, isId)), limit: whole(1, LIMITS.listPage), candidates: whole(1, LIMITS.topK),
-  rerank: isBoolean, explain: isBoolean, dryRun: isBoolean, all: (value: unknown) => value === true, threshold: (value: number) => value >= -1 && value <= 1,
+  mode: (value: unknown) => ["hybrid", "lexical", "dense"].includes(value as string), context: isBoolean, rerank: isBoolean, explain: isBoolean, dryRun: isBoolean, all: (value: unknown) => value === true, threshold: (value: number) => value >= -1 && value <= 1,
   halfLifeDays: (value: number) => value > 0 && value <= LIMITS.halfLifeDays, ttlS: whole(1, LIMITS.tokenTtlS), scopes: distinct(items(1, 3, (value: string) => ["read", "write", "admin"].includes(value))),
   content: record, changes: (value: object) => Object.values(value).some((one) => one !== undefined) && holds(value, null), chunks: items(0, LIMITS.chunksPerCall, record), dimension: whole(1, Infinity),
   start: whole(0, LIMITS.textCharacters - 1), end: whole(1, LIMITS.textCharacters), model: (value: string) => isText(value, LIMITS.labelCharacters),

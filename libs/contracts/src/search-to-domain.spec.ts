@@ -3,6 +3,7 @@ import { LIMITS } from "./limits.js";
 import { parseRerank, parseSearch } from "./search-to-domain.js";
 import { faultOf } from "./testing.js";
 import { toTimestamp } from "./timestamp.js";
+import { encodeVector } from "./vector.js";
 
 const search = (parts: Partial<wire.SearchRequest>) => () => parseSearch({ query: "q", filters: undefined, explain: false, ...parts });
 const rerank = (parts: Partial<wire.RerankRequest>) => () => parseRerank({ query: "q", documents: ["a", "b"], ...parts });
@@ -10,8 +11,8 @@ const rerank = (parts: Partial<wire.RerankRequest>) => () => parseRerank({ query
 describe("parseSearch", () => {
   it("asks for the ten best, reranked and unexplained, unless told otherwise", () => {
     expect(search({})()).toEqual({ query: "q", topK: 10, rerank: true, explain: false });
-    expect(search({ topK: 3, rerank: false, explain: true, threshold: -1, decay: { halfLifeDays: 30 }, asOf: toTimestamp(new Date(7)) })()).toEqual({
-      query: "q", topK: 3, rerank: false, explain: true, threshold: -1, halfLifeDays: 30, asOf: new Date(7),
+    expect(search({ topK: 3, rerank: false, explain: true, threshold: -1, decay: { halfLifeDays: 30 }, asOf: toTimestamp(new Date(7)), mode: "dense", context: false })()).toEqual({
+      query: "q", topK: 3, rerank: false, explain: true, threshold: -1, halfLifeDays: 30, asOf: new Date(7), mode: "dense", context: false,
     });
   });
 
@@ -31,6 +32,10 @@ describe("parseSearch", () => {
     ["decay.half_life_days", { decay: { halfLifeDays: 0 } }],
     ["decay.half_life_days", { decay: { halfLifeDays: NaN } }],
     ["decay.half_life_days", { decay: { halfLifeDays: LIMITS.halfLifeDays + 1 } }],
+    ["mode", { mode: "" }],
+    ["mode", { mode: "Lexical" }],
+    ["vector", { mode: "lexical", vector: encodeVector(Float32Array.of(1)) }],
+    ["threshold", { mode: "lexical", threshold: 0.5 }],
     ["as_of", { asOf: { seconds: -(2n ** 60n), nanos: 0 } }],
     ["user_id", { userId: "" }],
   ])("refuses a fault in %s by its path", (field, parts) => {

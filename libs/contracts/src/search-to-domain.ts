@@ -1,5 +1,5 @@
 import { InvalidArgumentError } from "@memseal/errors";
-import type { Filter } from "@memseal/retrieval";
+import type { Filter, SearchMode } from "@memseal/retrieval";
 import { bounded, inRange, parseUserId, type ClaimedUser } from "./bounds.js";
 import { elementPath } from "./field-path.js";
 import { parseFilter } from "./filter-to-domain.js";
@@ -9,8 +9,14 @@ import { boundedText } from "./text.js";
 import { fromTimestamp } from "./timestamp.js";
 import { decodeVector } from "./vector.js";
 
+const MODES: readonly string[] = ["hybrid", "lexical", "dense"] satisfies SearchMode[];
+
 /** What narrows or weighs a search beside its filter; both services parse it so. */
 export interface SearchScope {
+  /** Absent: hybrid. */
+  readonly mode?: SearchMode | undefined;
+  /** Whether neighbours lend part of their scores; absent: true. */
+  readonly context?: boolean | undefined;
   /** Least cosine similarity. */
   readonly threshold?: number | undefined;
   /** After so long a memory counts half. */
@@ -50,13 +56,20 @@ export function parseSearch(message: wire.SearchRequest): SearchQuery {
   });
 }
 
-export function parseSearchScope({ threshold, decay, asOf }: Pick<wire.SearchRequest, "threshold" | "decay" | "asOf">): SearchScope {
+export function parseSearchScope({ mode, context, vector, threshold, decay, asOf }: Pick<wire.SearchRequest, "mode" | "context" | "vector" | "threshold" | "decay" | "asOf">): SearchScope {
+  if (mode !== undefined && !isMode(mode)) throw new InvalidArgumentError("mode", `must be one of ${MODES.join(", ")}`);
+  if (mode === "lexical" && vector !== undefined) throw new InvalidArgumentError("vector", "must be absent in mode lexical");
+  if (mode === "lexical" && threshold !== undefined) throw new InvalidArgumentError("threshold", "must be absent in mode lexical: it is of similarity");
   // Written so that NaN is refused, too.
   if (threshold !== undefined && !(threshold >= -1 && threshold <= 1)) throw new InvalidArgumentError("threshold", "must be from -1 to 1");
   if (decay !== undefined && !(decay.halfLifeDays > 0 && decay.halfLifeDays <= LIMITS.halfLifeDays)) {
     throw new InvalidArgumentError("decay.half_life_days", `must be more than 0 and at most ${LIMITS.halfLifeDays}`);
   }
-  return { threshold, halfLifeDays: decay?.halfLifeDays, asOf: asOf && fromTimestamp(asOf, "as_of") };
+  return { mode, context, threshold, halfLifeDays: decay?.halfLifeDays, asOf: asOf && fromTimestamp(asOf, "as_of") };
+}
+
+function isMode(mode: string): mode is SearchMode {
+  return MODES.includes(mode);
 }
 
 export function parseRerank({ query, documents, topK }: wire.RerankRequest): DocumentsToRerank {

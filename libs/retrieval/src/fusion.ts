@@ -16,14 +16,14 @@ export interface Fused {
 }
 
 /**
- * One score by row from those of BM25 and, where there is a query vector, of the dense scan, each with what neighbours lent:
- * the sum of their z-scores over the given rows. A part that is the same for all rows adds 0. Other rows of the answer stay 0.
+ * One score by row from those of the parts (BM25, the dense scan), each with what neighbours lent: the sum of their z-scores
+ * over the given rows, all below `rowEnd`. A part that is the same for all rows adds 0. Other rows of the answer stay 0.
  * Scores rather than ranks: 9 points of nDCG@10 above reciprocal rank fusion on dialogue, level on SciFact.
  */
-export function fuse(bm25: ContextualScores, dense: ContextualScores | undefined, rows: Uint32Array): Fused {
-  const fused = new Float64Array(bm25.scores.length);
-  const context = new Float64Array(bm25.scores.length);
-  for (const part of dense === undefined ? [bm25] : [bm25, dense]) addZScores({ fused, context }, part, rows);
+export function fuse(parts: readonly ContextualScores[], rows: Uint32Array, rowEnd: number): Fused {
+  const fused = new Float64Array(rowEnd);
+  const context = new Float64Array(rowEnd);
+  for (const part of parts) addZScores({ fused, context }, part, rows);
   return { fused, context };
 }
 

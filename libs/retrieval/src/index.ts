@@ -6,6 +6,7 @@ export {
   type Hit,
   type IndexedChunk,
   type IndexedMemory,
+  type SearchMode,
   type SearchRequest,
   type SearchResult,
 } from "./tenant-index.js";

@@ -49,7 +49,7 @@ function passes({ id, fields }: IndexedMemory, { filter, now, asOf }: SearchRequ
 
 /** Every passing chunk's scores, straight from the definitions, in double precision and without any index. */
 function scoreNaively(memories: IndexedMemory[], request: SearchRequest): ScoredChunk[] {
-  const { query, vector, now, halfLifeDays } = request;
+  const { query, vector, mode = "hybrid", context: lends = true, now, halfLifeDays } = request;
   const texts = memories.flatMap(({ heading, chunks }) => chunks.map(({ text }) => terms(`${heading} ${text}`)));
   const averageLength = total(texts.map((text) => text.length)) / texts.length;
   const bm25 = (text: string[]): number =>
@@ -79,13 +79,14 @@ function scoreNaively(memories: IndexedMemory[], request: SearchRequest): Scored
     return inRun && b.chunkNo === 0 && a.chunkNo === a.memory.chunks.length - 1;
   };
   const lent = (chunk: Own, kind: "bm25" | "similarity"): number =>
-    (kind === "bm25" ? 0.5 : 0.25) * total(own.filter((other) => isNext(chunk, other) || isNext(other, chunk)).map((other) => other[kind]));
+    Number(lends) * (kind === "bm25" ? 0.5 : 0.25) * total(own.filter((other) => isNext(chunk, other) || isNext(other, chunk)).map((other) => other[kind]));
   const inContext = own.map((chunk) => ({
     ...chunk,
     bm25InContext: chunk.bm25 + lent(chunk, "bm25"),
     similarityInContext: chunk.similarity + lent(chunk, "similarity"),
   }));
-  const parts = ([["bm25", "bm25InContext"], ["similarity", "similarityInContext"]] as const).map(([kind, withContext]) => {
+  const deciding = ([["bm25", "bm25InContext"], ["similarity", "similarityInContext"]] as const).filter(([kind]) => mode === "hybrid" || (mode === "lexical") === (kind === "bm25"));
+  const parts = deciding.map(([kind, withContext]) => {
     const values = inContext.map((chunk) => chunk[withContext]);
     const spread = deviation(values);
     return { scores: zScores(values), lent: own.map((chunk) => (spread < 1e-6 ? 0 : lent(chunk, kind) / spread)) };
@@ -146,6 +147,8 @@ const filter: fc.Arbitrary<Filter> = fc.letrec<{ filter: Filter }>((tie) => ({
 const request: fc.Arbitrary<SearchRequest> = fc.record({
   query: text,
   vector: fc.option(vector, { nil: undefined }),
+  mode: fc.constantFrom<SearchRequest["mode"][]>(undefined, "hybrid", "lexical", "dense"),
+  context: fc.constantFrom(undefined, true, false),
   filter: fc.option(filter, { nil: undefined }),
   limit: fc.constantFrom(0, 1, 3, 20),
   now: fc.constant(NOW),

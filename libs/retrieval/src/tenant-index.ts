@@ -23,6 +23,9 @@ const LENT_SIMILARITY = 0.25;
 
 const DAY_MS = 86_400_000;
 
+/** What decides: BM25 and, where there is a query vector, cosine; or one of them alone. */
+export type SearchMode = "hybrid" | "lexical" | "dense";
+
 /** A span of a memory's text, in code points from `start` to before `end`. */
 export interface IndexedChunk {
   start: number;
@@ -71,8 +74,12 @@ export interface Hit {
 
 export interface SearchRequest {
   query: string;
-  /** Float32Array[dimension], of any length but zero. Without it BM25 alone decides. */
+  /** Float32Array[dimension], of any length but zero. Without it BM25 alone can decide, and in mode dense nothing. */
   vector?: Float32Array | undefined;
+  /** Absent: hybrid. Scores of a part that does not decide are told all the same. */
+  mode?: SearchMode | undefined;
+  /** Whether neighbours lend; absent: true. */
+  context?: boolean | undefined;
   filter?: Filter | undefined;
   /** Most hits to return. */
   limit: number;
@@ -183,7 +190,7 @@ export class TenantIndex {
    * @throws DimensionMismatchError, InvalidArgumentError for a vector that is zero or not finite, NotFilterableError for a
    * filter by what a memory leaves out
    */
-  search({ query, vector, filter, limit, now, asOf, threshold, halfLifeDays }: SearchRequest): SearchResult {
+  search({ query, vector, mode, context: inContext = true, filter, limit, now, asOf, threshold, halfLifeDays }: SearchRequest): SearchResult {
     const queryVector = vector && this.#dense.unit(vector);
     const unknownFields = this.#unknownFields(filter);
     const scope = this.#scope({ filter, now, asOf });
@@ -193,7 +200,10 @@ export class TenantIndex {
     this.#bm25.score(analyze(query), bm25);
     const dense = queryVector && new Float64Array(this.#dense.rowEnd);
     if (queryVector && dense) this.#dense.score(queryVector, rows, dense);
-    const { fused, context } = fuse(withContext(bm25, scope, LENT_BM25), dense && withContext(dense, scope, LENT_SIMILARITY), rows);
+    const parts: ContextualScores[] = [];
+    if (mode !== "dense") parts.push(withContext(bm25, scope, inContext ? LENT_BM25 : 0));
+    if (mode !== "lexical" && dense) parts.push(withContext(dense, scope, inContext ? LENT_SIMILARITY : 0));
+    const { fused, context } = fuse(parts, rows, this.#dense.rowEnd);
     const decay = halfLifeDays === undefined ? undefined : decayByAge(fused, scope, { now, halfLifeDays });
 
     const isHit = dense === undefined || threshold === undefined ? undefined : (row: number): boolean => dense[row] >= threshold;
@@ -306,7 +316,7 @@ export class TenantIndex {
 /** Each row's score with the given part of its neighbours'. */
 function withContext(own: Float64Array, { rows, neighbours }: Scope, part: number): ContextualScores {
   const lent = new Float64Array(own.length);
-  if (neighbours === undefined) return { scores: own, lent };
+  if (neighbours === undefined || part === 0) return { scores: own, lent };
   const scores = new Float64Array(own.length);
   for (const row of rows) {
     const before = neighbours[2 * row];

@@ -278,7 +278,18 @@ export interface SearchRequest {
     | Decay
     | undefined;
   /** Leaves out what occurred later. Current versions: not time travel. */
-  asOf?: Timestamp | undefined;
+  asOf?:
+    | Timestamp
+    | undefined;
+  /**
+   * What decides, before any reranking: hybrid (words and embeddings, also where absent), lexical (words alone; takes no
+   * vector and no threshold) or dense (embeddings alone; unavailable where the query cannot be embedded).
+   */
+  mode?:
+    | string
+    | undefined;
+  /** Whether neighbours in the memory and the run lend part of their scores. Absent: true. */
+  context?: boolean | undefined;
 }
 
 export interface Passage {
@@ -302,7 +313,7 @@ export interface Scores {
   bm25Rank?:
     | number
     | undefined;
-  /** Sum of the z-scores of similarity and bm25. */
+  /** Sum of the z-scores of similarity and bm25; of one of them alone where the mode says so. */
   fused: number;
   /** The cross-encoder's logit. */
   rerank?:
@@ -342,7 +353,7 @@ export interface SearchAnswer {
   /** disabled, timeout, open, overloaded or error. */
   rerankSkipped?: string | undefined;
   dense: boolean;
-  /** timeout, open, overloaded or error. */
+  /** disabled (mode lexical), timeout, open, overloaded or error. */
   denseSkipped?:
     | string
     | undefined;
@@ -2188,6 +2199,12 @@ export const SearchRequest: MessageFns<SearchRequest> = {
     if (message.asOf !== undefined) {
       Timestamp.encode(message.asOf, writer.uint32(82).fork()).join();
     }
+    if (message.mode !== undefined) {
+      writer.uint32(90).string(message.mode);
+    }
+    if (message.context !== undefined) {
+      writer.uint32(96).bool(message.context);
+    }
     return writer;
   },
 
@@ -2282,6 +2299,22 @@ export const SearchRequest: MessageFns<SearchRequest> = {
             }
 
             message.asOf = Timestamp.decode(reader, reader.uint32());
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.mode = reader.string();
+            continue;
+          }
+          case 12: {
+            if (tag !== 96) {
+              break;
+            }
+
+            message.context = reader.bool();
             continue;
           }
         }

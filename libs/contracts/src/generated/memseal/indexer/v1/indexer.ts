@@ -85,7 +85,7 @@ export interface UpdateRequest {
 
 export interface SearchRequest {
   query: string;
-  /** Little-endian float32; absent: BM25 alone ranks. */
+  /** Little-endian float32; absent: BM25 alone ranks. Required in mode dense. */
   vector?: Buffer | undefined;
   filters:
     | Filter
@@ -96,6 +96,8 @@ export interface SearchRequest {
   threshold?: number | undefined;
   decay?: Decay | undefined;
   asOf?: Timestamp | undefined;
+  mode?: string | undefined;
+  context?: boolean | undefined;
 }
 
 /** One memory with its best passage. Scores without `rerank`. */
@@ -551,6 +553,12 @@ export const SearchRequest: MessageFns<SearchRequest> = {
     if (message.asOf !== undefined) {
       Timestamp.encode(message.asOf, writer.uint32(58).fork()).join();
     }
+    if (message.mode !== undefined) {
+      writer.uint32(66).string(message.mode);
+    }
+    if (message.context !== undefined) {
+      writer.uint32(72).bool(message.context);
+    }
     return writer;
   },
 
@@ -621,6 +629,22 @@ export const SearchRequest: MessageFns<SearchRequest> = {
             }
 
             message.asOf = Timestamp.decode(reader, reader.uint32());
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.mode = reader.string();
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.context = reader.bool();
             continue;
           }
         }
