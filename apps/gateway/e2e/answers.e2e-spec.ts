@@ -139,7 +139,7 @@ describe.each(TRANSPORTS)("over %s", (transport) => {
 
   it("a query without a vector, of a user whose vectors have another dimension than the embedder's, is answered by words", async () => {
     const { code, body } = await ask({ method: "search", key: bob, json: { query: "the canary" } });
-    expect({ code, ...body }).toMatchObject({ code: "ok", dense: false, dense_skipped: "error", results: [{ memory: { id: bobsId } }] });
+    expect({ code, ...body }).toMatchObject({ code: "ok", dense: false, dense_skipped: "model_mismatch", results: [{ memory: { id: bobsId } }] });
   });
 
   it("200 memories with metadata as large as it may be are stored, though it grows on its way in", async () => {
@@ -234,7 +234,7 @@ const CASES: Case[] = [
   { title: "a time out of range", ask: add({ occurred_at: "0000-12-31T23:59:59Z" }), code: "invalid_argument", field: "memories[0].occurred_at" },
   { title: "a vector of zeros", ask: add({ vector: vectorOf(384, 0) }), code: "invalid_argument", field: "memories[0].vector" },
   { title: "a vector with a value that is not finite", ask: () => ({ method: "add", key: ada, json: '{"memories":[{"text":"a","vector":[1e999]}]}', message: message({ vector: encodeVector(Float32Array.of(NaN)) as never }) }), code: "invalid_argument", field: "memories[0].vector" },
-  { title: "vectors of another dimension than the user has", ask: add({ vector: [1, 2, 3] }), code: "invalid_argument", field: "memories" },
+  { title: "vectors of another dimension than the user has", ask: add({ vector: [1, 2, 3] }), code: "invalid_argument", field: "memories[0].vector" },
   { title: "a query vector of another dimension than the user has", ask: search({ vector: [1, 2, 3] }), code: "invalid_argument", field: "vector" },
   { title: "no memories", ask: () => ({ method: "add", key: ada, json: { memories: [] } }), code: "invalid_argument", field: "memories" },
   { title: "201 memories", ask: () => ({ method: "add", key: ada, json: { memories: Array(201).fill({ text: "a" }) }, message: { memories: Array(201).fill(message({}).memories[0]), messages: [] } }), code: "invalid_argument", field: "memories" },

@@ -28,7 +28,7 @@ function world() {
       embedDocuments: (_, { documents }) => {
         seen.speakers = documents.map(({ speaker }) => speaker);
         const windowsOf = (text: string) =>
-          Array.from({ length: Math.ceil(text.length / 3) }, (_, i) => ({ start: 3 * i, end: Math.min(3 * i + 3, text.length), vector: Buffer.alloc(4, text) }));
+          Array.from({ length: Math.ceil(text.length / 3) }, (_, i) => ({ start: 3 * i, end: Math.min(3 * i + 3, text.length), vector: Buffer.alloc(8, text) }));
         return Promise.resolve({ model: "mini", documents: documents.map(({ text }) => ({ windows: windowsOf(text) })) });
       },
     },
@@ -63,6 +63,16 @@ describe("addMemories", () => {
     const { parts, seen } = world();
     parts.embedder.embedDocuments = () => Promise.reject(new UnavailableError("gone"));
     await expect(addMemories(parts, call, { memories: [memory({ vector }), memory({})] })).rejects.toMatchObject({ code: "unavailable" });
+    expect(seen.put).toBeUndefined();
+  });
+
+  it("names a caller's own vector of another dimension than the embedder's, wherever it stands", async () => {
+    const { parts, seen } = world();
+    const own = memory({ vector: Float32Array.of(1, 2, 3) });
+    for (const memories of [[own, memory({})], [memory({}), own]]) {
+      const field = `memories[${memories.indexOf(own)}].vector`;
+      await expect(addMemories(parts, call, { memories })).rejects.toMatchObject({ code: "invalid_argument", field, message: expect.stringContaining("must have 2 values") as string });
+    }
     expect(seen.put).toBeUndefined();
   });
 

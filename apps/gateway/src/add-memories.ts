@@ -1,5 +1,6 @@
 import { codePointLength, encodeVector, LIMITS, toTimestamp, type AddMemories, type AddResponse, type NewMemory } from "@memseal/contracts";
 import type { Chunk, PutMemory } from "@memseal/contracts/indexer";
+import { InvalidArgumentError } from "@memseal/errors";
 import type { TenantCall } from "./call.js";
 import type { IndexerClient } from "./indexer-client.js";
 import { speakerOf } from "./passage-text.js";
@@ -20,6 +21,13 @@ export async function addMemories({ indexer, embedder }: AddParts, call: TenantC
     bare.length === 0
       ? { model: "", documents: [] }
       : await embedder.embedDocuments(call, { documents: bare.map((memory) => ({ text: memory.text, speaker: speakerOf(memory) })) });
+  const embedded = documents[0]?.windows[0]?.vector.length;
+  for (const [i, { vector }] of memories.entries()) {
+    // Said here: the indexer, which sees vectors alone, could name a memory whose caller sent none.
+    if (vector !== undefined && embedded !== undefined && vector.byteLength !== embedded) {
+      throw new InvalidArgumentError(`memories[${i}].vector`, `must have ${embedded / vector.BYTES_PER_ELEMENT} values, as the embedder makes of the call's other memories`);
+    }
+  }
   const windows = documents.values();
   const chunks = memories.map(({ text, vector }) => (vector === undefined ? (windows.next().value?.windows ?? []) : [wholeText(text, vector)]));
   if (chunks.flat().length > LIMITS.chunksPerCall) throw tooManyChunks();

@@ -27,7 +27,7 @@ function world(changes: Partial<QueryParts> = {}) {
           passage: { index: 0, start: 0, end: 1, text: `part ${id}` },
           scores: { bm25: 1, fused: 4 - i },
         }));
-        return Promise.resolve({ candidates, totalMatching: 9, integrityFailures: 1, unknownFields: [] });
+        return Promise.resolve({ candidates, totalMatching: 9, integrityFailures: 1, unknownFields: [], modelMismatch: false });
       },
     },
     reranker: {
@@ -145,31 +145,27 @@ describe("answerQuery", () => {
     expect(seen.search?.vector).toEqual(Buffer.from([0, 0, 0, 64]));
   });
 
-  describe("of a tenant whose vectors have another dimension than the embedder's", () => {
-    const ofOtherDimension = () => {
-      const { parts, seen } = world();
-      const { search } = parts.indexer;
-      parts.indexer = {
-        search: (by, request) => (request.vector === undefined ? search(by, request) : Promise.reject(new InvalidArgumentError("vector", "must have 3 values"))),
-      };
-      return { parts, seen };
-    };
+  it("names the model of an embedded query, and says where the user's memories have another", async () => {
+    const { parts, seen } = world();
+    const { search } = parts.indexer;
+    parts.indexer = { search: async (by, request) => ({ ...(await search(by, request)), modelMismatch: request.model === "m" }) };
+    await expect(answerQuery(parts, call, query())).resolves.toMatchObject({ dense: false, denseSkipped: "model_mismatch", reranked: true, totalMatching: 9 });
+    expect(seen.skips).toEqual(["dense model_mismatch"]);
+    await expect(answerQuery(parts, call, query({ vector: Float32Array.of(2) }))).resolves.toMatchObject({ dense: true });
+    expect(seen.search?.model).toBeUndefined();
+  });
 
-    it("searches by words and says so, rather than refuse a vector that the caller never sent", async () => {
-      const { parts, seen } = ofOtherDimension();
-      await expect(answerQuery(parts, call, query())).resolves.toMatchObject({ dense: false, denseSkipped: "error", reranked: true, totalMatching: 9 });
-      expect(seen.skips).toEqual(["dense error"]);
-    });
+  it("asks for a vector where words are not wanted and the user's memories have another model", async () => {
+    const { parts } = world();
+    const { search } = parts.indexer;
+    parts.indexer = { search: async (by, request) => ({ ...(await search(by, request)), modelMismatch: true }) };
+    await expect(answerQuery(parts, call, query({ mode: "dense" }))).rejects.toMatchObject({ code: "invalid_argument", field: "vector", message: expect.stringContaining("is required in mode dense") as string });
+  });
 
-    it("asks for a vector where words are not wanted", async () => {
-      const { parts } = ofOtherDimension();
-      await expect(answerQuery(parts, call, query({ mode: "dense" }))).rejects.toMatchObject({ code: "invalid_argument", field: "vector", message: expect.stringContaining("is required in mode dense") as string });
-    });
-
-    it("refuses a vector that the caller did send", async () => {
-      const { parts } = ofOtherDimension();
-      await expect(answerQuery(parts, call, query({ vector: Float32Array.of(2) }))).rejects.toMatchObject({ code: "invalid_argument", field: "vector" });
-    });
+  it("refuses a caller's own vector that the index refuses", async () => {
+    const { parts } = world();
+    parts.indexer = { search: () => Promise.reject(new InvalidArgumentError("vector", "must have 3 values")) };
+    await expect(answerQuery(parts, call, query({ vector: Float32Array.of(2) }))).rejects.toMatchObject({ code: "invalid_argument", field: "vector" });
   });
 
   it("reranks the others when a passage has nothing to read", async () => {
@@ -195,7 +191,7 @@ describe("answerQuery", () => {
   });
 
   it("has nothing to skip where nothing was found", async () => {
-    const { parts } = world({ indexer: { search: () => Promise.resolve({ candidates: [], totalMatching: 0, integrityFailures: 0, unknownFields: [] }) } });
+    const { parts } = world({ indexer: { search: () => Promise.resolve({ candidates: [], totalMatching: 0, integrityFailures: 0, unknownFields: [], modelMismatch: false }) } });
     parts.reranker.rerank = () => Promise.reject(new UnavailableError("gone"));
     await expect(answerQuery(parts, call, query())).resolves.toMatchObject({ results: [], reranked: true });
   });

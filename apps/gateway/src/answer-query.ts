@@ -1,7 +1,7 @@
 import { encodeVector, toFilterMessage, type SearchAnswer, type SearchQuery, type SearchResult } from "@memseal/contracts";
 import type { Candidate, SearchResponse } from "@memseal/contracts/indexer";
 import { AppError, InvalidArgumentError, UnavailableError } from "@memseal/errors";
-import type { Breaker, SkipReason } from "@memseal/resilience";
+import { SKIP_REASONS, type Breaker, type SkipReason } from "@memseal/resilience";
 import { blend } from "./blend.js";
 import type { TenantCall } from "./call.js";
 import type { IndexerClient } from "./indexer-client.js";
@@ -12,7 +12,10 @@ import type { RerankerClient } from "./reranker-client.js";
 const MIN_CANDIDATES = 50;
 
 export type RerankSkip = SkipReason | "disabled";
-export type DenseSkip = SkipReason | "disabled";
+
+/** Why words alone decided. */
+export const DENSE_SKIPS = [...SKIP_REASONS, "disabled", "model_mismatch"] as const;
+export type DenseSkip = (typeof DENSE_SKIPS)[number];
 
 export interface QueryParts {
   indexer: Pick<IndexerClient, "search">;
@@ -58,8 +61,10 @@ export async function answerQuery(parts: QueryParts, call: TenantCall, query: Se
   };
 }
 
+/** A vector with the model that made it, unless it is the caller's own; or neither, and why. */
 interface Embedding {
   vector?: Buffer | undefined;
+  model?: string;
   skipped?: DenseSkip;
 }
 
@@ -69,24 +74,18 @@ async function embed({ reranker, embedBreaker }: QueryParts, call: TenantCall, {
   const outcome = await embedBreaker.run((signal, deadlineMs) => reranker.embedQuery({ ...call, signal, deadlineMs }, query), call);
   // A caller that left is nobody to answer, and no skip to count.
   call.signal.throwIfAborted();
-  if (outcome.ok) return { vector: outcome.value.vector };
+  if (outcome.ok) return { vector: outcome.value.vector, model: outcome.value.model };
   if (mode === "dense") throw new UnavailableError("the query cannot be embedded now; try again, send a vector, or search in another mode");
   return { skipped: outcome.skipped };
 }
 
 type Found = SearchResponse & { denseSkipped?: DenseSkip | undefined };
 
-async function search({ indexer }: QueryParts, call: TenantCall, { query, filter, vector: callersOwn, mode, context, topK }: SearchQuery, { vector, skipped }: Embedding): Promise<Found> {
+async function search({ indexer }: QueryParts, call: TenantCall, { query, filter, mode, context, topK }: SearchQuery, { vector, model, skipped }: Embedding): Promise<Found> {
   const request = { query, filters: filter && toFilterMessage(filter), candidates: Math.max(MIN_CANDIDATES, topK), mode, context };
-  try {
-    return { ...(await indexer.search(call, { ...request, vector })), denseSkipped: skipped };
-  } catch (error) {
-    const isVectorRefused = error instanceof AppError && error.code === "invalid_argument" && error.field === "vector";
-    if (!isVectorRefused || vector === undefined || callersOwn !== undefined) throw error;
-    if (mode === "dense") throw new InvalidArgumentError("vector", "is required in mode dense: this user's memories came with vectors of another dimension than the embedder's");
-    // This tenant's vectors are its callers' own, of another dimension than the embedder's: words are what remains.
-    return { ...(await indexer.search(call, { ...request, vector: undefined })), denseSkipped: "error" };
-  }
+  const found = await indexer.search(call, { ...request, vector, model });
+  if (found.modelMismatch && mode === "dense") throw new InvalidArgumentError("vector", "is required in mode dense: this user's memories have vectors of another model than the embedder's");
+  return { ...found, denseSkipped: found.modelMismatch ? "model_mismatch" : skipped };
 }
 
 type WholeCandidate = { [Part in keyof Candidate]-?: NonNullable<Candidate[Part]> };

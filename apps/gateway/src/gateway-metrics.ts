@@ -1,5 +1,6 @@
 import { SKIP_REASONS } from "@memseal/resilience";
 import type { Code, Logger, Metrics } from "@memseal/telemetry";
+import { DENSE_SKIPS } from "./answer-query.js";
 
 const METHODS = ["add", "search", "get", "list", "delete"] as const;
 export type Method = (typeof METHODS)[number];
@@ -23,12 +24,11 @@ export class GatewayMetrics {
   readonly #denseSkipped;
 
   constructor(metrics: Metrics, private readonly log: Logger) {
-    const reason = [...SKIP_REASONS, "disabled"];
     const method = [...METHODS, "other"];
     this.#requests = metrics.counter("memseal_requests_total", { method });
     this.#latency = metrics.latency("memseal_request_duration_seconds", { method });
-    this.#rerankSkipped = metrics.counter("memseal_rerank_skipped_total", { reason });
-    this.#denseSkipped = metrics.counter("memseal_dense_skipped_total", { reason });
+    this.#rerankSkipped = metrics.counter("memseal_rerank_skipped_total", { reason: [...SKIP_REASONS, "disabled"] });
+    this.#denseSkipped = metrics.counter("memseal_dense_skipped_total", { reason: DENSE_SKIPS });
   }
 
   answered({ transport, method, code, requestId, durationMs }: Answered): void {

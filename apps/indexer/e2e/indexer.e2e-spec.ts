@@ -124,7 +124,7 @@ describe("memories", () => {
   });
 
   it("of a tenant that never wrote are simply not there", async () => {
-    expect(await search(newTenant(), "anything")).toEqual({ candidates: [], totalMatching: 0, integrityFailures: 0, unknownFields: [] });
+    expect(await search(newTenant(), "anything")).toEqual({ candidates: [], totalMatching: 0, integrityFailures: 0, unknownFields: [], modelMismatch: false });
     expect((await indexer.call(Indexer.list, "read", newTenant(), {})).results).toEqual([]);
   });
 });

@@ -10,7 +10,7 @@ import type { TenantCall } from "./call.js";
 import { canonicalJson } from "./canonical-json.js";
 import { refsOfContent, type ContentRefs } from "./memory-refs.js";
 import { sealedBytes, sealMemory, sealsOf, type SealedContent } from "./sealed-memory.js";
-import { assertSameEmbedding, claimModel, requestOf } from "./tenant-embedding.js";
+import { claimModel, embeddingMismatch, isSameEmbedding, requestOf } from "./tenant-embedding.js";
 import { WriteConflict, type OpenTurn } from "./tenant-writes.js";
 import { TimeSlices } from "./time-slices.js";
 import type { PreparedWrite, WritePath, Written } from "./write-path.js";
@@ -54,7 +54,8 @@ export class PutMemories {
 
   /**
    * Stores all memories or none. A known key updates its memory; an exact duplicate stays the one it is.
-   * @throws InvalidArgumentError when the vectors are not of the tenant's dimension, or a memory has expired already
+   * @throws InvalidArgumentError for a caller's vectors of another dimension than the tenant's, or where a memory has expired already;
+   * AppError already_exists for those of another model
    */
   put(call: TenantCall, command: PutCommand): Promise<Written<AddedMemory[]>> {
     return this.path.write(call, {
@@ -69,8 +70,7 @@ export class PutMemories {
   }
 
   async #prepare(call: TenantCall, command: PutCommand, active: ActiveGeneration | undefined): Promise<PreparedWrite<AddedMemory[]>> {
-    const embedding = active ?? (await this.#openTenant(call.tenant, command));
-    assertSameEmbedding(command, embedding);
+    const embedding = await this.#embeddingOf(call.tenant, command, active ?? (await this.#openTenant(call.tenant, command)));
     const keys = await this.keys.forSealing(call.tenant, embedding.epoch, command.memories.reduce((sum, { chunks }) => sum + sealsOf(chunks.length), 0));
     const chunks = command.memories.reduce((sum, memory) => sum + memory.chunks.length, 0);
     const plan = () => this.#plan(call.tenant, command, embedding, keys);
@@ -96,6 +96,18 @@ export class PutMemories {
     const embedding = await this.tenants.readActiveGeneration(this.database, tenant);
     if (embedding === undefined) throw new AppError("data_loss", "this tenant's embedding generation is missing: restore it from your backup");
     return embedding;
+  }
+
+  /**
+   * The generation that the call's vectors fit. Of a tenant without a memory a new one takes them: neither a stray vector nor
+   * a model of before binds it. @throws as embeddingMismatch says
+   */
+  async #embeddingOf(tenant: UserHash, command: PutCommand, active: ActiveGeneration): Promise<ActiveGeneration> {
+    if (isSameEmbedding(command, active)) return active;
+    const embedding = { model: command.model, dimension: command.dimension, chunker: CHUNKER };
+    const generation = await this.database.withTenant(tenant, (tx) => this.tenants.beginGeneration(tx, active.generation, embedding));
+    if (generation === undefined) throw embeddingMismatch(command, active, "memories[0].vector");
+    return { ...active, ...embedding, generation };
   }
 
   async #plan(tenant: UserHash, command: PutCommand, { generation }: ActiveGeneration, keys: TenantKeySet): Promise<PlannedMemory[]> {

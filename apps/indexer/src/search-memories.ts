@@ -7,12 +7,15 @@ import { codePointSlicer } from "./code-points.js";
 import type { DamagedRow, IntegrityFailures } from "./integrity-failures.js";
 import { openMemory, toMessage, type TenantSeal } from "./sealed-memory.js";
 import type { TenantCache } from "./tenant-cache.js";
+import { isSameEmbedding } from "./tenant-embedding.js";
 
 export interface SearchOutcome {
   candidates: Candidate[];
   totalMatching: number;
   integrityFailures: number;
   unknownFields: string[];
+  /** Another model made the query's vector than the tenant's: words alone ranked. */
+  modelMismatch: boolean;
 }
 
 /** The read path: catch up, search in memory, open the best. */
@@ -26,14 +29,21 @@ export class SearchMemories {
   ) {}
 
   /** @throws as TenantCache.use and TenantIndex.search */
-  async search(tenant: UserHash, { candidates: wanted, asOf, ...query }: IndexerSearchQuery): Promise<SearchOutcome> {
-    const found = await this.cache.use(tenant, ({ index, damaged }, now) => ({
-      // Twice as many: a memory that changes before it is opened makes room for the next.
-      ...index.search({ ...query, limit: wanted * 2, now, asOf: asOf?.getTime() }),
-      damagedIds: new Set(damaged.keys()),
-    }));
-    if (found === undefined) return { candidates: [], totalMatching: 0, integrityFailures: 0, unknownFields: metadataFieldsOf(query.filter).map((path) => path.join(".")) };
-    const { hits, totalMatching, unknownFields, damagedIds } = found;
+  async search(tenant: UserHash, { candidates: wanted, vector, model, asOf, ...query }: IndexerSearchQuery): Promise<SearchOutcome> {
+    const found = await this.cache.use(tenant, ({ index, damaged, model: tenantModel }, now) => {
+      // The index refuses a caller's own vector of another dimension; one of the embedder's is no fault of the caller's.
+      const modelMismatch = vector !== undefined && model !== undefined && !isSameEmbedding({ model, dimension: vector.length }, { model: tenantModel, dimension: index.dimension });
+      return {
+        // Twice as many: a memory that changes before it is opened makes room for the next.
+        ...index.search({ ...query, vector: modelMismatch ? undefined : vector, limit: wanted * 2, now, asOf: asOf?.getTime() }),
+        damagedIds: new Set(damaged.keys()),
+        modelMismatch,
+      };
+    });
+    if (found === undefined) {
+      return { candidates: [], totalMatching: 0, integrityFailures: 0, unknownFields: metadataFieldsOf(query.filter).map((path) => path.join(".")), modelMismatch: false };
+    }
+    const { hits, totalMatching, unknownFields, damagedIds, modelMismatch } = found;
     const candidates: Candidate[] = [];
     for (let next = 0; next < hits.length && candidates.length < wanted;) {
       const batch = hits.slice(next, next + wanted - candidates.length);
@@ -42,7 +52,7 @@ export class SearchMemories {
       candidates.push(...opened);
       for (const { id } of damaged) damagedIds.add(id);
     }
-    return { candidates, totalMatching, integrityFailures: damagedIds.size, unknownFields };
+    return { candidates, totalMatching, integrityFailures: damagedIds.size, unknownFields, modelMismatch };
   }
 
   /** Those of the hits that are still what the index knows, opened. */

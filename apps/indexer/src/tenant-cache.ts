@@ -25,6 +25,8 @@ export interface LoadedTenant {
   readonly damaged: Map<string, number>;
   readonly epoch: number;
   readonly generation: number;
+  /** That made its vectors; empty while every one came from callers. */
+  model: string;
   /** Every write up to this seq is in the index. */
   appliedSeq: number;
   /** Evicted: its vectors and postings are zero. */
@@ -142,7 +144,7 @@ export class TenantCache {
       const embedding = await this.stores.tenants.readActiveGeneration(this.database, tenant);
       if (state === undefined || embedding === undefined) throw new AppError("data_loss", "this tenant's embedding generation is missing: restore it from your backup");
       const { epoch, generation } = state;
-      const target: LoadedTenant = { index: new TenantIndex({ dimension: embedding.dimension }), damaged: new Map(), epoch, generation, appliedSeq: 0, cleared: false };
+      const target: LoadedTenant = { index: new TenantIndex({ dimension: embedding.dimension }), damaged: new Map(), epoch, generation, model: embedding.model, appliedSeq: 0, cleared: false };
       try {
         return await this.#catchUp(tenant, target, state.seq);
       } catch (error) {
@@ -174,12 +176,13 @@ export class TenantCache {
       const damaged = await apply(page, target, { tenant, keyring });
       this.damage.report(tenant, page.epoch, damaged);
       this.#assertSize(target);
-      if (isLast) return this.#keep(tenant, target, page.seq);
+      if (isLast) return this.#keep(tenant, target, page);
     }
   }
 
-  #keep(tenant: UserHash, target: LoadedTenant, seq: number): LoadedTenant {
+  #keep(tenant: UserHash, target: LoadedTenant, { seq, model }: ChangePage): LoadedTenant {
     target.appliedSeq = seq;
+    target.model = model;
     // Evicted while it was filled: zero what came in since, and leave it out.
     if (target.cleared) clear(target);
     else this.#cached.set(tenant, { loaded: target });

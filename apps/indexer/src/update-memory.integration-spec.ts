@@ -100,11 +100,11 @@ describe("an update", () => {
     expect(await indexer.reads.get(alice, id)).toMatchObject({ version: 1 });
   });
 
-  it("into the past, or of another dimension, is refused and changes nothing", async () => {
+  it("into the past, or with another model's vectors, is refused and changes nothing", async () => {
     const tenant = newTenant();
     const { id } = await indexer.put1(tenant, notes(1)[0]);
     await expect(update(tenant, { id, expiresAt: new Date(1) })).rejects.toMatchObject({ code: "invalid_argument", field: "expires_at" });
-    await expect(update(tenant, { id, text: "x", vector: randomVector(5) })).rejects.toMatchObject({ code: "invalid_argument" });
+    await expect(update(tenant, { id, text: "x", vector: randomVector(5) })).rejects.toMatchObject({ code: "already_exists" });
     expect(await indexer.reads.get(tenant, id)).toMatchObject({ version: 1 });
   });
 });

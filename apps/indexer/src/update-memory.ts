@@ -10,7 +10,7 @@ import type { IntegrityFailures } from "./integrity-failures.js";
 import { refsOfContent } from "./memory-refs.js";
 import type { ReadMemories } from "./read-memories.js";
 import { openChunks, openMemory, sealedBytes, sealMemory, sealsOf, toMessage, type MemoryContent, type TenantSeal } from "./sealed-memory.js";
-import { assertSameEmbedding, claimModel, requestOf } from "./tenant-embedding.js";
+import { claimModel, embeddingMismatch, isSameEmbedding, requestOf } from "./tenant-embedding.js";
 import { WriteConflict } from "./tenant-writes.js";
 import type { PreparedWrite, WritePath, Written } from "./write-path.js";
 
@@ -84,7 +84,8 @@ export class UpdateMemory {
 
   /** The memory, with its chunks where they are to stay. */
   async #read(call: TenantCall, { id, ifMatch, chunks, model }: UpdateCommand, active: ActiveGeneration): Promise<StoredMemory> {
-    if (chunks.length > 0) assertSameEmbedding({ model, dimension: chunks[0]?.vector.length ?? 0 }, active);
+    const given = { model, dimension: chunks[0]?.vector.length ?? 0 };
+    if (chunks.length > 0 && !isSameEmbedding(given, active)) throw embeddingMismatch(given, active, "vector");
     const { row, rowChunks } = await this.database.withTenant(
       call.tenant,
       async (tx) => ({

@@ -41,6 +41,8 @@ export interface UpdateCommand extends Pick<MemoryUpdate, "id" | "ifMatch" | "ch
 export interface IndexerSearchQuery extends SearchScope {
   readonly query: string;
   readonly vector?: Float32Array | undefined;
+  /** That made the vector; absent where the caller brought it. */
+  readonly model?: string | undefined;
   readonly filter?: Filter | undefined;
   /** How many of the best memories to open. */
   readonly candidates: number;
@@ -80,6 +82,7 @@ export function parseIndexerSearch(message: wire.SearchRequest): IndexerSearchQu
   return {
     query: atMostText(message.query, "query", LIMITS.queryCharacters),
     vector: message.vector && decodeVector(message.vector, "vector"),
+    model: message.model === undefined ? undefined : parseModel(message.model),
     filter: message.filters && parseFilter(message.filters, "filters"),
     candidates: inRange(message.candidates, "candidates", LIMITS.topK),
     ...scope,

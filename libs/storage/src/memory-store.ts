@@ -74,6 +74,8 @@ export interface ChangePage {
   epoch: number;
   generation: number;
   tombstoneFloor: number;
+  /** As EmbeddingGeneration has it. */
+  model: string;
   memories: readonly (SealedMemory & { seq: number })[];
   chunks: readonly SealedChunk[];
   /** Memories deleted since `deletedSince`; present on the last page, which reaches `seq`. */
@@ -226,8 +228,9 @@ export class MemoryStore {
     tx: TenantTransaction,
     { afterSeq, generation, deletedSince, limit }: { afterSeq: number; generation: number; deletedSince: number; limit: number },
   ): Promise<ChangePage> {
-    const tenant = await tx.query<{ seq: string; epoch: number; generation: number; tombstone_floor: string }>(
-      "SELECT user_hash, seq, epoch, generation, tombstone_floor FROM memseal.tenant WHERE user_hash = $1",
+    const tenant = await tx.query<{ seq: string; epoch: number; generation: number; tombstone_floor: string; model: string | null }>(
+      `SELECT user_hash, t.seq, t.epoch, t.generation, t.tombstone_floor, g.model
+       FROM memseal.tenant AS t LEFT JOIN memseal.embedding_generation AS g USING (user_hash, generation) WHERE user_hash = $1`,
       [tx.userHash],
     );
     const { rows } = await tx.query<SealedMemoryRow & { seq: string }>(
@@ -243,6 +246,7 @@ export class MemoryStore {
       epoch: tenant.rows[0]?.epoch ?? 0,
       generation: tenant.rows[0]?.generation ?? 0,
       tombstoneFloor: Number(tenant.rows[0]?.tombstone_floor ?? 0),
+      model: tenant.rows[0]?.model ?? "",
       memories: rows.map((row) => ({ ...toSealedMemory(row), seq: Number(row.seq) })),
       chunks: chunks.map(toSealedChunk),
     };

@@ -87,11 +87,7 @@ export class TenantStore {
       return rows[0]?.state === "active";
     }
     for (const key of keys) await insertTenantKey(tx, key);
-    await tx.query(
-      `INSERT INTO memseal.embedding_generation (user_hash, generation, model, dimension, chunker, state)
-       VALUES ($1, $2, $3, $4, $5, 'active')`,
-      [tx.userHash, tenant.generation, embedding.model, embedding.dimension, embedding.chunker],
-    );
+    await insertActiveGeneration(tx, { ...embedding, generation: tenant.generation });
     return true;
   }
 
@@ -105,6 +101,23 @@ export class TenantStore {
     );
     const [row] = rows;
     return row && { epoch: row.epoch, status: row.state, generation: row.generation, model: row.model, dimension: row.dimension, chunker: row.chunker };
+  }
+
+  /**
+   * Begins the next generation of a tenant that has no memory, so that nothing has a vector of the one before. Undefined where it
+   * has one, or another generation by now.
+   */
+  async beginGeneration(tx: TenantTransaction, before: number, embedding: Omit<EmbeddingGeneration, "generation">): Promise<number | undefined> {
+    // Locked first, looked at after: a write that was under way has then been seen.
+    const locked = await tx.query("SELECT user_hash FROM memseal.tenant WHERE user_hash = $1 AND generation = $2 AND state = 'active' FOR UPDATE", [tx.userHash, before]);
+    if (locked.rowCount !== 1) return undefined;
+    const memories = await tx.query("SELECT user_hash FROM memseal.memory WHERE user_hash = $1 LIMIT 1", [tx.userHash]);
+    if (memories.rowCount !== 0) return undefined;
+    const generation = before + 1;
+    await tx.query("UPDATE memseal.embedding_generation SET state = 'retired' WHERE user_hash = $1 AND generation = $2", [tx.userHash, before]);
+    await insertActiveGeneration(tx, { ...embedding, generation });
+    await tx.query("UPDATE memseal.tenant SET generation = $2 WHERE user_hash = $1", [tx.userHash, generation]);
+    return generation;
   }
 
   /** Names the model of a generation whose vectors all came from callers so far; false where it has another by now. */
@@ -164,6 +177,13 @@ export class TenantStore {
     );
     return [...new Set(rows.map((row) => row.root_key_id))];
   }
+}
+
+async function insertActiveGeneration(tx: TenantTransaction, { generation, model, dimension, chunker }: EmbeddingGeneration): Promise<void> {
+  await tx.query(
+    "INSERT INTO memseal.embedding_generation (user_hash, generation, model, dimension, chunker, state) VALUES ($1, $2, $3, $4, $5, 'active')",
+    [tx.userHash, generation, model, dimension, chunker],
+  );
 }
 
 interface TenantStateRow extends pg.QueryResultRow {

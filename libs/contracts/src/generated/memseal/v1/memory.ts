@@ -353,7 +353,7 @@ export interface SearchAnswer {
   /** disabled, timeout, open, overloaded or error. */
   rerankSkipped?: string | undefined;
   dense: boolean;
-  /** disabled (mode lexical), timeout, open, overloaded or error. */
+  /** disabled (mode lexical), timeout, open, overloaded, error or model_mismatch: another model embeds the query than embedded the user's memories. */
   denseSkipped?:
     | string
     | undefined;

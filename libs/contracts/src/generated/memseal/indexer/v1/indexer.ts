@@ -97,7 +97,11 @@ export interface SearchRequest {
   decay?: Decay | undefined;
   asOf?: Timestamp | undefined;
   mode?: string | undefined;
-  context?: boolean | undefined;
+  context?:
+    | boolean
+    | undefined;
+  /** Name of the model that made the vector; absent where the caller brought it. */
+  model?: string | undefined;
 }
 
 /** One memory with its best passage. Scores without `rerank`. */
@@ -114,6 +118,8 @@ export interface SearchResponse {
   integrityFailures: number;
   /** Metadata fields of the filter that no memory of this user has. */
   unknownFields: string[];
+  /** Another model made the vector than this user's vectors: words alone ranked. */
+  modelMismatch: boolean;
 }
 
 export interface ResolveKeyRequest {
@@ -559,6 +565,9 @@ export const SearchRequest: MessageFns<SearchRequest> = {
     if (message.context !== undefined) {
       writer.uint32(72).bool(message.context);
     }
+    if (message.model !== undefined) {
+      writer.uint32(82).string(message.model);
+    }
     return writer;
   },
 
@@ -647,6 +656,14 @@ export const SearchRequest: MessageFns<SearchRequest> = {
             message.context = reader.bool();
             continue;
           }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.model = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -729,7 +746,7 @@ export const Candidate: MessageFns<Candidate> = {
 };
 
 function createBaseSearchResponse(): SearchResponse {
-  return { candidates: [], totalMatching: 0, integrityFailures: 0, unknownFields: [] };
+  return { candidates: [], totalMatching: 0, integrityFailures: 0, unknownFields: [], modelMismatch: false };
 }
 
 export const SearchResponse: MessageFns<SearchResponse> = {
@@ -745,6 +762,9 @@ export const SearchResponse: MessageFns<SearchResponse> = {
     }
     for (const v of message.unknownFields) {
       writer.uint32(34).string(v!);
+    }
+    if (message.modelMismatch !== false) {
+      writer.uint32(40).bool(message.modelMismatch);
     }
     return writer;
   },
@@ -792,6 +812,14 @@ export const SearchResponse: MessageFns<SearchResponse> = {
             }
 
             message.unknownFields.push(reader.string());
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.modelMismatch = reader.bool();
             continue;
           }
         }
