@@ -1,0 +1,43 @@
+import type { MemsealError } from "./errors.js";
+
+const FIRST_BACKOFF_MS = 100;
+const LONGEST_BACKOFF_MS = 5_000;
+
+export interface RetryState {
+  /** How often it was sent again so far. */
+  retries: number;
+  maxRetries: number;
+  /** Until the caller gives up. */
+  remainingMs: number;
+  /** Whether sending it twice is as good as once. */
+  repeatable: boolean;
+  /** 0 to 1, exclusive: spreads those who were refused together. */
+  random: number;
+}
+
+/**
+ * How long to wait before sending a request again, in milliseconds; undefined: not at all.
+ * Exponential with full jitter, and never before the time the service named. A wait that the caller's time does not
+ * allow is none.
+ */
+export function retryDelayMs(error: MemsealError, { retries, maxRetries, remainingMs, repeatable, random }: RetryState): number | undefined {
+  if (retries >= maxRetries || !isTransient(error, repeatable)) return undefined;
+  const backoffMs = random * Math.min(LONGEST_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** retries);
+  const delayMs = (error.retryAfterS ?? 0) * 1000 + backoffMs;
+  return delayMs < remainingMs ? delayMs : undefined;
+}
+
+function isTransient({ code, status }: MemsealError, repeatable: boolean): boolean {
+  switch (code) {
+    case "unavailable":
+      // Refused by the service, nothing was done. Without its word it may have been.
+      return status === 503 || repeatable;
+    case "resource_exhausted":
+      // 413 is the same code: too large once is too large again.
+      return status === 429;
+    case "aborted":
+      return true;
+    default:
+      return false;
+  }
+}
