@@ -12,6 +12,7 @@ import {
 } from "@memseal/contracts";
 import { connect } from "@memseal/transport";
 import type { ServiceProcess } from "@memseal/transport/testing";
+import { DescribedAnswers, type OpenApi } from "./described-answers.js";
 
 export type Json = Record<string, unknown>;
 
@@ -57,6 +58,7 @@ const GRPC: Record<Ask["method"], { definition: MethodDefinition<never, never>; 
 /** A running gateway, spoken to over the network alone. */
 export class Gateway {
   readonly #grpc: Client;
+  #described: Promise<DescribedAnswers> | undefined;
 
   constructor(
     readonly process: ServiceProcess,
@@ -66,8 +68,14 @@ export class Gateway {
     this.#grpc = connect(grpc);
   }
 
-  ask(transport: Transport, ask: Ask): Promise<Answer> {
-    return transport === "http" ? this.#askHttp(ask) : this.#askGrpc(ask);
+  /** @throws Error for an answer that is not as the gateway's OpenAPI document says */
+  async ask(transport: Transport, ask: Ask): Promise<Answer> {
+    // First: a gateway that is asked while it stops may be gone when it has answered.
+    this.#described ??= this.fetch("/docs/openapi.json").then(async (response) => new DescribedAnswers((await response.json()) as OpenApi));
+    const described = await this.#described;
+    const answer = await (transport === "http" ? this.#askHttp(ask) : this.#askGrpc(ask));
+    described.check(ask.method, answer);
+    return answer;
   }
 
   fetch(path: string, init?: RequestInit): Promise<Response> {

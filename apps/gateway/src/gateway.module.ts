@@ -6,6 +6,7 @@ import { Module, type DynamicModule, type OnApplicationShutdown } from "@nestjs/
 import { Admission } from "./admission.js";
 import { Authenticator } from "./authenticate.js";
 import type { GatewayConfig } from "./config.js";
+import { DocsHttp } from "./docs.http.js";
 import { GatewayMetrics } from "./gateway-metrics.js";
 import { HealthHttp } from "./health.http.js";
 import { IndexerClient } from "./indexer-client.js";
@@ -54,7 +55,7 @@ export class GatewayModule {
     });
     return {
       module: GatewayModule,
-      controllers: [MemoriesHttp, MemoriesGrpc, HealthHttp],
+      controllers: [MemoriesHttp, MemoriesGrpc, HealthHttp, DocsHttp],
       providers: [
         { provide: Admission, useValue: new Admission(new Authenticator(indexer, loadSecret(config.MEMSEAL_PEPPER_FILE))) },
         { provide: Memories, useValue: memories },

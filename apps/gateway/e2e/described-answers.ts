@@ -1,0 +1,53 @@
+import { Ajv2020, type ValidateFunction } from "ajv/dist/2020.js";
+import addFormats from "ajv-formats";
+import type { Answer } from "./gateway.js";
+
+interface Operation {
+  operationId: string;
+  responses: Record<string, { content: Record<string, { schema: object }> }>;
+}
+
+export interface OpenApi {
+  paths: Record<string, Record<string, Operation>>;
+  components: { schemas: Record<string, { properties?: object; additionalProperties?: unknown }> };
+}
+
+/** Holds answers to what the OpenAPI document says of their operation. */
+export class DescribedAnswers {
+  readonly #operations: ReadonlyMap<string, Operation>;
+  readonly #ajv = new Ajv2020({ strict: false });
+  readonly #validators = new Map<string, ValidateFunction>();
+
+  constructor({ paths, components }: OpenApi) {
+    this.#operations = new Map(Object.values(paths).flatMap((path) => Object.values(path)).map((operation) => [operation.operationId, operation]));
+    addFormats.default(this.#ajv);
+    // To callers an answer may have more in a later release; of this one, all of it must be described.
+    const schemas = Object.entries(components.schemas).map(([name, schema]) => [name, schema.properties && !("additionalProperties" in schema) ? { ...schema, additionalProperties: false } : schema]);
+    this.#ajv.addSchema({ $id: "openapi", components: { schemas: Object.fromEntries(schemas) as object } });
+  }
+
+  /** @throws Error for an answer that is not as the document says, without repeating it */
+  check(operationId: string, { code, status, body }: Answer): void {
+    const { responses } = this.#operations.get(operationId) ?? fail(`${operationId} is not in the document`);
+    // gRPC has the same messages and no status.
+    const [success] = Object.keys(responses);
+    const answered = String(status ?? (code === "ok" ? success : undefined));
+    if (answered === "undefined") return;
+    const { content } = responses[answered] ?? fail(`${operationId} answered ${answered}, which is not in the document`);
+    const { schema } = content[code === "ok" ? "application/json" : "application/problem+json"] ?? fail(`${operationId} ${answered} has no such content`);
+    const validate = this.#validator(`${operationId} ${answered}`, schema);
+    if (!validate(body)) fail(`${operationId} answered ${answered} otherwise than the document says: ${this.#ajv.errorsText(validate.errors)}`);
+  }
+
+  #validator(name: string, schema: object): ValidateFunction {
+    const known = this.#validators.get(name);
+    if (known !== undefined) return known;
+    const validate = this.#ajv.compile(JSON.parse(JSON.stringify(schema).replaceAll('"#/', '"openapi#/')) as object);
+    this.#validators.set(name, validate);
+    return validate;
+  }
+}
+
+function fail(why: string): never {
+  throw new Error(why);
+}

@@ -1,0 +1,132 @@
+import { statusOf, type ErrorCode } from "@memseal/errors";
+import { MAX_MESSAGE_BYTES, REPLAYED_KEY, REQUEST_ID_KEY } from "@memseal/transport";
+import { ANSWER_SCHEMAS } from "./answer-schemas.js";
+import { FILTER_SCHEMAS } from "./filter-schemas.js";
+import { OPERATIONS, type Operation, type Parameter } from "./operations.js";
+import { REQUEST_SCHEMAS } from "./request-schemas.js";
+import { ref, type Schema } from "./schema.js";
+
+const DESCRIPTION = `
+A self-hosted memory service that keeps nothing readable at rest. The same calls are gRPC, \`memseal.v1.MemoryService\`.
+
+Every call is for the one user whom its credential names; nothing in a request can name another. A field that is not
+described here is refused, and so is a body of more than ${MAX_MESSAGE_BYTES} bytes. Times are RFC 3339. Every answer carries
+\`${REQUEST_ID_KEY}\`; every fault is a problem document (RFC 9457) that says what to do and repeats nothing of the request.
+`.trim();
+
+/** What any operation with a credential may answer. */
+const COMMON_ERRORS: readonly ErrorCode[] = [
+  "invalid_argument", "unauthenticated", "permission_denied", "resource_exhausted", "unavailable", "deadline_exceeded", "internal",
+];
+
+const TIMEOUT: Parameter = {
+  name: "Request-Timeout-Ms",
+  description: "How long the caller waits; the deadline of every hop. Default 10 s, at most 30 s.",
+  schema: { type: "string", pattern: "^\\d{1,9}$" },
+};
+const REQUEST_ID: Parameter = { name: REQUEST_ID_KEY, description: "The caller's id of this request; anything else than a short plain name is replaced.", schema: { type: "string", maxLength: 64 } };
+const PATH_PARAMETERS: readonly Parameter[] = [
+  { name: "id", description: "Of the memory.", schema: { type: "string", format: "uuid" } },
+  { name: "name", description: "Of the file.", schema: { type: "string" } },
+];
+
+/** The public HTTP API. version: of this product. */
+export function openApiDocument(version: string): Readonly<Record<string, unknown>> {
+  return {
+    openapi: "3.1.1",
+    info: { title: "Memseal", version, description: DESCRIPTION, license: { name: "Apache-2.0", identifier: "Apache-2.0" } },
+    servers: [{ url: "/" }],
+    tags: [
+      { name: "memories", description: "What a user's assistant remembers" },
+      { name: "search" },
+      { name: "administration", description: "For backends and owners" },
+      { name: "operations", description: "For orchestrators, scrapers and readers; no credential" },
+    ],
+    paths: pathsOf(OPERATIONS),
+    components: {
+      schemas: { ...REQUEST_SCHEMAS, ...FILTER_SCHEMAS, ...ANSWER_SCHEMAS },
+      headers: HEADERS,
+      securitySchemes: {
+        bearer: { type: "http", scheme: "bearer", description: "An API key `msk_...`, a token of `POST /v1/tokens`, or a JWT of a configured issuer." },
+      },
+    },
+  };
+}
+
+const header = (description: string, schema: Schema): object => ({ description, schema });
+const HEADERS = {
+  [REQUEST_ID_KEY]: header("Id of this request, as in logs.", { type: "string" }),
+  [REPLAYED_KEY]: header("`true` where this is the answer to an earlier request of the same Idempotency-Key.", { const: "true" }),
+  "retry-after": header("Seconds after which trying again makes sense.", { type: "string", pattern: "^\\d+$" }),
+  "www-authenticate": header("How to authenticate.", { const: "Bearer" }),
+};
+const headers = (...names: (keyof typeof HEADERS)[]): object => Object.fromEntries(names.map((name) => [name, { $ref: `#/components/headers/${name}` }]));
+
+function pathsOf(operations: readonly Operation[]): object {
+  const paths: Record<string, Record<string, object>> = {};
+  for (const operation of operations) (paths[operation.path] ??= {})[operation.verb] = operationOf(operation);
+  return paths;
+}
+
+function operationOf({ id, tag, summary, description, scope, path, query = [], headers: own = [], body, success, errors = [] }: Operation): object {
+  const isReplayable = own.some(({ name }) => name === "Idempotency-Key");
+  const parameters = [
+    ...PATH_PARAMETERS.filter(({ name }) => path.includes(`{${name}}`)).map((one) => parameter("path", one)),
+    ...query.map((one) => parameter("query", one)),
+    ...[...own, ...(scope === undefined ? [] : [TIMEOUT]), REQUEST_ID].map((one) => parameter("header", one)),
+  ];
+  return {
+    operationId: id,
+    tags: [tag],
+    summary,
+    ...describe(description, scope),
+    security: scope === undefined ? [] : [{ bearer: [] }],
+    parameters,
+    ...(body === undefined ? {} : { requestBody: bodyOf(body) }),
+    responses: {
+      [success.status]: {
+        description: success.description,
+        headers: headers(REQUEST_ID_KEY, ...(isReplayable ? [REPLAYED_KEY] as const : [])),
+        content: success.content,
+      },
+      ...problemsOf([...(scope === undefined ? ["internal"] as const : COMMON_ERRORS), ...errors], body !== undefined),
+    },
+  };
+}
+
+function describe(description: string | undefined, scope: Operation["scope"]): { description?: string } {
+  const parts = [description, scope === undefined ? undefined : `Scope \`${scope}\`.`].filter((part) => part !== undefined);
+  return parts.length === 0 ? {} : { description: parts.join(" ") };
+}
+
+function parameter(place: "path" | "query" | "header", { name, description, schema, json }: Parameter): object {
+  return {
+    name,
+    in: place,
+    description,
+    ...(place === "path" ? { required: true } : {}),
+    ...(json === undefined ? { schema } : { content: { "application/json": { schema: json } } }),
+  };
+}
+
+function bodyOf({ schema, examples, mediaTypes = ["application/json"], isOptional }: NonNullable<Operation["body"]>): object {
+  const named = Object.fromEntries(Object.entries(examples).map(([name, value]) => [name, { value }]));
+  return { required: isOptional !== true, content: Object.fromEntries(mediaTypes.map((type) => [type, { schema, examples: named }])) };
+}
+
+/** By status; some codes share one. */
+function problemsOf(codes: readonly ErrorCode[], hasBody: boolean): object {
+  const byStatus = new Map<number, string[]>();
+  const say = (status: number, what: string) => byStatus.set(status, [...(byStatus.get(status) ?? []), what]);
+  for (const code of codes) say(statusOf(code).http, code);
+  if (hasBody) {
+    say(413, "resource_exhausted");
+    say(415, "invalid_argument");
+  }
+  const problems = [...byStatus].map(([status, said]) => [status, {
+    description: said.map((code) => `\`${code}\``).join(" or "),
+    headers: headers(REQUEST_ID_KEY, ...(status === 401 ? ["www-authenticate" as const] : []), ...([409, 429, 503].includes(status) ? ["retry-after" as const] : [])),
+    content: { "application/problem+json": { schema: ref("Problem") } },
+  }] as const);
+  return Object.fromEntries(problems);
+}
