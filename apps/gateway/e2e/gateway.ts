@@ -62,8 +62,8 @@ export class Gateway {
 
   constructor(
     readonly process: ServiceProcess,
-    private readonly http: string,
-    grpc: string,
+    readonly http: string,
+    readonly grpc: string,
   ) {
     this.#grpc = connect(grpc);
   }

@@ -12,6 +12,9 @@ import { Gateway } from "./gateway.js";
 
 const script = (app: string) => fileURLToPath(new URL(`../../${app}/dist/main.js`, import.meta.url));
 
+/** Variables of each app beside those it needs. */
+export type StackEnv = Readonly<Partial<Record<"gateway" | "indexer" | "reranker", Record<string, string>>>>;
+
 /** A whole installation as processes: database, indexer, reranker and any number of gateways. */
 export class Stack {
   readonly #started: ServiceProcess[] = [];
@@ -20,10 +23,11 @@ export class Stack {
   private constructor(
     readonly database: EmbeddedTestDatabase,
     private readonly files: Readonly<Record<"tenantSecret" | "pepper" | "rootKey" | "privateKey" | "publicKey", string>>,
-    private readonly addresses: Readonly<Record<"indexer" | "reranker" | "indexerMetrics" | "rerankerMetrics", string>>,
+    readonly addresses: Readonly<Record<"indexer" | "reranker" | "indexerMetrics" | "rerankerMetrics", string>>,
+    private readonly env: StackEnv,
   ) {}
 
-  static async start(): Promise<Stack> {
+  static async start(env: StackEnv = {}): Promise<Stack> {
     const database = await startTestDatabase();
     const file = (name: string, content: string | Buffer) => {
       const path = join(database.dir, name);
@@ -43,14 +47,19 @@ export class Stack {
       reranker: `127.0.0.1:${await freePort()}`,
       indexerMetrics: `127.0.0.1:${await freePort()}`,
       rerankerMetrics: `127.0.0.1:${await freePort()}`,
-    });
-    await Promise.all([stack.#startIndexer(), stack.startReranker()]);
+    }, env);
+    await Promise.all([stack.startIndexer(stack.addresses.indexer, { MEMSEAL_METRICS_ADDRESS: stack.addresses.indexerMetrics }), stack.startReranker()]);
     return stack;
   }
 
   /** Every line that any process of this installation wrote. */
   get output(): string {
     return this.#started.flatMap(({ lines }) => lines).join("\n");
+  }
+
+  /** The variables of a gateway's key files. */
+  get gatewayFiles(): Record<string, string> {
+    return { MEMSEAL_TENANT_SECRET_FILE: this.files.tenantSecret, MEMSEAL_PEPPER_FILE: this.files.pepper, MEMSEAL_ASSERTION_KEY_FILE: this.files.privateKey };
   }
 
   /** What every process of it shows to a scraper. */
@@ -80,14 +89,27 @@ export class Stack {
       MEMSEAL_GRPC_ADDRESS: grpc,
       MEMSEAL_INDEXER_ADDRESS: this.addresses.indexer,
       MEMSEAL_RERANKER_ADDRESS: this.addresses.reranker,
-      MEMSEAL_TENANT_SECRET_FILE: this.files.tenantSecret,
-      MEMSEAL_PEPPER_FILE: this.files.pepper,
-      MEMSEAL_ASSERTION_KEY_FILE: this.files.privateKey,
+      ...this.gatewayFiles,
       // A shared test machine is slower than the 250 ms that production allows.
       MEMSEAL_RERANK_TIMEOUT_MS: "5000",
+      ...this.env.gateway,
       ...env,
     });
     return new Gateway(gateway, http, grpc);
+  }
+
+  /** One more indexer on the same database. */
+  startIndexer(address: string, env: Record<string, string> = {}): Promise<ServiceProcess> {
+    return this.#run("indexer", {
+      MEMSEAL_INDEXER_ADDRESS: address,
+      DATABASE_URL: this.database.urls.app,
+      DATABASE_AUTH_URL: this.database.urls.auth,
+      DATABASE_SCHEDULER_URL: this.database.urls.scheduler,
+      MEMSEAL_ROOT_KEY_FILE: this.files.rootKey,
+      MEMSEAL_ASSERTION_PUBLIC_KEY_FILES: this.files.publicKey,
+      ...this.env.indexer,
+      ...env,
+    });
   }
 
   /** Starts the reranker where it was before. `serve`: embed, rerank or both. */
@@ -96,6 +118,7 @@ export class Stack {
       MEMSEAL_RERANKER_ADDRESS: this.addresses.reranker,
       MEMSEAL_METRICS_ADDRESS: this.addresses.rerankerMetrics,
       MEMSEAL_DEVICE: "cpu",
+      ...this.env.reranker,
     }, ["--serve", serve]);
   }
 
@@ -118,18 +141,6 @@ export class Stack {
     // Gateways first: they are the ones with callers.
     for (const service of this.#started.reverse()) await service.kill("SIGTERM");
     await this.database.stop();
-  }
-
-  async #startIndexer(): Promise<void> {
-    await this.#run("indexer", {
-      MEMSEAL_INDEXER_ADDRESS: this.addresses.indexer,
-      MEMSEAL_METRICS_ADDRESS: this.addresses.indexerMetrics,
-      DATABASE_URL: this.database.urls.app,
-      DATABASE_AUTH_URL: this.database.urls.auth,
-      DATABASE_SCHEDULER_URL: this.database.urls.scheduler,
-      MEMSEAL_ROOT_KEY_FILE: this.files.rootKey,
-      MEMSEAL_ASSERTION_PUBLIC_KEY_FILES: this.files.publicKey,
-    });
   }
 
   async #run(app: string, env: Record<string, string>, args: readonly string[] = []): Promise<ServiceProcess> {

@@ -1,4 +1,4 @@
-import { track } from "@memseal/config";
+import { listenAddress, track, transportVariables } from "@memseal/config";
 import { z } from "zod";
 
 const HOST_AND_PORT = /^(?<host>[^:\s]+|\[[0-9a-f:]+\]):(?<port>\d{1,5})$/i;
@@ -11,12 +11,16 @@ const httpAddress = z.string().regex(HOST_AND_PORT, "must be host:port").transfo
 
 /** The variables of the gateway. Addresses of services are `host:port` or `unix:/path`. */
 export const gatewayConfig = z.object({
+  ...transportVariables,
+  /** PEM files of what callers connect to, HTTP and gRPC. Both, or none. */
+  MEMSEAL_PUBLIC_TLS_CERT_FILE: z.string().optional(),
+  MEMSEAL_PUBLIC_TLS_KEY_FILE: z.string().optional(),
   MEMSEAL_HTTP_ADDRESS: httpAddress.prefault("127.0.0.1:7480"),
-  MEMSEAL_GRPC_ADDRESS: z.string().default("127.0.0.1:7481"),
-  MEMSEAL_INDEXER_ADDRESS: z.string(),
-  MEMSEAL_RERANKER_ADDRESS: z.string(),
+  MEMSEAL_GRPC_ADDRESS: listenAddress.default("127.0.0.1:7481"),
+  MEMSEAL_INDEXER_ADDRESS: listenAddress,
+  MEMSEAL_RERANKER_ADDRESS: listenAddress,
   /** Where it runs apart from the reranker. */
-  MEMSEAL_EMBEDDER_ADDRESS: z.string().optional(),
+  MEMSEAL_EMBEDDER_ADDRESS: listenAddress.optional(),
   MEMSEAL_TENANT_SECRET_FILE: z.string(),
   MEMSEAL_PEPPER_FILE: z.string(),
   /** Ed25519 private key, PEM. */

@@ -2,6 +2,7 @@ import { AssertionSigner } from "@memseal/auth";
 import { assertDistinct, loadSecret } from "@memseal/keys";
 import { Breaker } from "@memseal/resilience";
 import { crossTenantCounters, Metrics, type Logger } from "@memseal/telemetry";
+import type { TransportSecurity } from "@memseal/transport";
 import { Module, type DynamicModule, type OnApplicationShutdown } from "@nestjs/common";
 import { Admission } from "./admission.js";
 import { Authenticator } from "./authenticate.js";
@@ -29,14 +30,15 @@ class Channels implements OnApplicationShutdown {
 /** Wiring only. */
 @Module({})
 export class GatewayModule {
-  /** @throws StartupError when a key file is not as it must be */
-  static create(config: GatewayConfig, log: Logger): DynamicModule {
+  /** security: of the connections to the services. @throws StartupError when a key file is not as it must be, or a service's address may not be used */
+  static create(config: GatewayConfig, security: TransportSecurity, log: Logger): DynamicModule {
     const signer = AssertionSigner.load(config.MEMSEAL_ASSERTION_KEY_FILE);
     assertDistinct([config.MEMSEAL_TENANT_SECRET_FILE, config.MEMSEAL_PEPPER_FILE]);
-    const indexer = new IndexerClient(config.MEMSEAL_INDEXER_ADDRESS, signer);
+    const indexer = new IndexerClient(config.MEMSEAL_INDEXER_ADDRESS, signer, security);
     const reranker = new RerankerClient({
       rerankerAddress: config.MEMSEAL_RERANKER_ADDRESS,
       embedderAddress: config.MEMSEAL_EMBEDDER_ADDRESS ?? config.MEMSEAL_RERANKER_ADDRESS,
+      security,
     });
     const metrics = new Metrics(config.MEMSEAL_TRACK);
     const crossTenant = crossTenantCounters(metrics);
@@ -62,7 +64,7 @@ export class GatewayModule {
         { provide: IndexerClient, useValue: indexer },
         { provide: Metrics, useValue: metrics },
         { provide: GatewayMetrics, useValue: gatewayMetrics },
-        { provide: Channels, useValue: new Channels([indexer, reranker]) },
+        { provide: Channels, useValue: new Channels([indexer, reranker, security]) },
       ],
     };
   }

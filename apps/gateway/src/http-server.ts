@@ -1,4 +1,5 @@
 import { finished } from "node:stream/promises";
+import type { TlsOptions } from "node:tls";
 import { UnimplementedError } from "@memseal/errors";
 import { failureOf, MAX_MESSAGE_BYTES, REQUEST_ID_KEY, requestIdFrom, type HttpErrorFilter } from "@memseal/transport";
 import { FastifyAdapter } from "@nestjs/platform-fastify";
@@ -21,9 +22,10 @@ const METHODS: Readonly<Record<string, Method | "other">> = {
   "DELETE /v1/memories/:id": "delete",
 };
 
-/** Fastify that takes JSON alone, names each request, and answers every fault with a problem document. */
-export function createHttpServer(filter: HttpErrorFilter): FastifyAdapter {
-  const options: FastifyServerOptions = {
+/** Fastify that takes JSON alone, names each request, and answers every fault with a problem document; under TLS where options of it are given. */
+export function createHttpServer(filter: HttpErrorFilter, https: TlsOptions | undefined): FastifyAdapter {
+  const options: FastifyServerOptions & { https?: TlsOptions } = {
+    ...(https && { https }),
     bodyLimit: MAX_MESSAGE_BYTES,
     requestTimeout: BODY_TIMEOUT_MS,
     // A request that arrives while the gateway stops is answered like any other.

@@ -10,7 +10,7 @@ import {
   type SearchResponse,
 } from "@memseal/contracts/indexer";
 import { AppError } from "@memseal/errors";
-import { connect, REQUEST_ID_KEY, unary } from "@memseal/transport";
+import { connect, REQUEST_ID_KEY, unary, type TransportSecurity } from "@memseal/transport";
 import { service as health } from "grpc-health-check";
 import type { Call, TenantCall } from "./call.js";
 
@@ -21,8 +21,8 @@ const HEALTH_TIMEOUT_MS = 1_000;
 export class IndexerClient {
   readonly #channel: Client;
 
-  constructor(address: string, private readonly signer: AssertionSigner) {
-    this.#channel = connect(address);
+  constructor(address: string, private readonly signer: AssertionSigner, security: TransportSecurity) {
+    this.#channel = connect(address, security);
   }
 
   put(call: TenantCall, request: PutRequest): Promise<AddResponse> {

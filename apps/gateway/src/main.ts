@@ -2,7 +2,7 @@ import "reflect-metadata";
 import { parseConfig } from "@memseal/config";
 import { FILE_DESCRIPTORS, MEMORY_PACKAGE } from "@memseal/contracts";
 import { Logger } from "@memseal/telemetry";
-import { GrpcErrorFilter, grpcServer, HttpErrorFilter, runService, serviceNames, StandardServices } from "@memseal/transport";
+import { GrpcErrorFilter, grpcServer, HttpErrorFilter, runService, serviceNames, StandardServices, TransportSecurity } from "@memseal/transport";
 import type { NestApplicationOptions } from "@nestjs/common";
 import { NestFactory } from "@nestjs/core";
 import type { MicroserviceOptions } from "@nestjs/microservices";
@@ -20,17 +20,26 @@ await runService(log, async () => {
   const http = config.MEMSEAL_HTTP_ADDRESS;
   const grpcAddress = config.MEMSEAL_GRPC_ADDRESS;
   const httpErrors = new HttpErrorFilter(log);
-  const adapter = createHttpServer(httpErrors);
+  const services = TransportSecurity.openPrivate(config, log);
+  const callers = TransportSecurity.open({
+    cert: config.MEMSEAL_PUBLIC_TLS_CERT_FILE,
+    key: config.MEMSEAL_PUBLIC_TLS_KEY_FILE,
+    isMutual: false,
+    variables: ["MEMSEAL_PUBLIC_TLS_CERT_FILE", "MEMSEAL_PUBLIC_TLS_KEY_FILE"],
+    allowPlaintext: config.MEMSEAL_ALLOW_PLAINTEXT,
+  }, log);
+  const adapter = createHttpServer(httpErrors, callers.httpsOptions(http.address));
   const options: Readonly<NestApplicationOptions> = { logger: false, abortOnError: false, bodyParser: false };
-  const app = await NestFactory.create<NestFastifyApplication>(GatewayModule.create(config, log), adapter, options);
+  const app = await NestFactory.create<NestFastifyApplication>(GatewayModule.create(config, services, log), adapter, options);
   app.useGlobalFilters(httpErrors);
+  callers.keepCurrent(adapter.getHttpServer());
   prepareHttpServer(adapter, app.get(GatewayMetrics), httpErrors);
 
   const packages = { [MEMORY_PACKAGE]: { MemoryService: memoryService } };
   const standard = new StandardServices({ services: serviceNames(packages), descriptors: FILE_DESCRIPTORS });
   // Deferred: Nest would bind the handlers at once, without the filter.
   app
-    .connectMicroservice<MicroserviceOptions>(grpcServer({ address: grpcAddress, packages, standard }), { deferInitialization: true })
+    .connectMicroservice<MicroserviceOptions>(grpcServer({ address: grpcAddress, packages, standard, security: callers }), { deferInitialization: true })
     .useGlobalFilters(new GrpcErrorFilter(log));
   await app.startAllMicroservices();
   await app.listen(http.port, http.host);
@@ -39,6 +48,7 @@ await runService(log, async () => {
     address: `http ${http.address}, grpc ${grpcAddress}`,
     close: () => {
       standard.end();
+      callers.close();
       return app.close();
     },
   };

@@ -8,7 +8,7 @@ import {
   type EmbedQueryResponse,
 } from "@memseal/contracts/reranker";
 import { AppError, InvalidArgumentError, UnavailableError } from "@memseal/errors";
-import { connect, REQUEST_ID_KEY, unary } from "@memseal/transport";
+import { connect, REQUEST_ID_KEY, unary, type TransportSecurity } from "@memseal/transport";
 import type { Call } from "./call.js";
 
 /** The two services that run models. They see texts; no ids, no tenants. */
@@ -16,9 +16,9 @@ export class RerankerClient {
   readonly #embedder: Client;
   readonly #reranker: Client;
 
-  constructor({ embedderAddress, rerankerAddress }: { embedderAddress: string; rerankerAddress: string }) {
-    this.#embedder = connect(embedderAddress);
-    this.#reranker = connect(rerankerAddress);
+  constructor({ embedderAddress, rerankerAddress, security }: { embedderAddress: string; rerankerAddress: string; security: TransportSecurity }) {
+    this.#embedder = connect(embedderAddress, security);
+    this.#reranker = connect(rerankerAddress, security);
   }
 
   embedQuery(call: Call, text: string): Promise<EmbedQueryResponse> {

@@ -1,10 +1,11 @@
-import { listenAddress, track } from "@memseal/config";
+import { listenAddress, privateServiceVariables, track } from "@memseal/config";
 import { z } from "zod";
 
 const files = z.string().transform((list) => list.split(",")).pipe(z.array(z.string().min(1)).min(1).max(2));
 
 /** The variables of the indexer. */
 export const indexerConfig = z.object({
+  ...privateServiceVariables,
   MEMSEAL_INDEXER_ADDRESS: listenAddress.default("127.0.0.1:7482"),
   /** Where it serves `/metrics`; nowhere unless set. */
   MEMSEAL_METRICS_ADDRESS: listenAddress.optional(),

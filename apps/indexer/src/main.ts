@@ -3,7 +3,7 @@ import { parseConfig } from "@memseal/config";
 import { FILE_DESCRIPTORS, INDEXER_PACKAGE, IndexerServiceService } from "@memseal/contracts/indexer";
 import { freeBuffersInline } from "@memseal/crypto";
 import { Logger, Metrics } from "@memseal/telemetry";
-import { runService, startGrpcService } from "@memseal/transport";
+import { runService, startGrpcService, TransportSecurity } from "@memseal/transport";
 import { indexerConfig } from "./config.js";
 import { IndexerModule } from "./indexer.module.js";
 
@@ -12,6 +12,7 @@ freeBuffersInline();
 
 await runService(log, async () => {
   const config = parseConfig(indexerConfig, process.env);
+  const security = TransportSecurity.openPrivate(config, log);
   const metrics = new Metrics(config.MEMSEAL_TRACK);
   const { module, isReady } = await IndexerModule.create(config, log, metrics);
   return startGrpcService(module, {
@@ -20,6 +21,8 @@ await runService(log, async () => {
     log,
     metrics,
     metricsAddress: config.MEMSEAL_METRICS_ADDRESS,
+    security,
+    peerNames: config.MEMSEAL_TLS_PEER_NAMES,
     address: config.MEMSEAL_INDEXER_ADDRESS,
     packages: { [INDEXER_PACKAGE]: { IndexerService: IndexerServiceService } },
   });

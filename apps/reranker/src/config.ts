@@ -1,4 +1,4 @@
-import { listenAddress, track } from "@memseal/config";
+import { listenAddress, privateServiceVariables, track } from "@memseal/config";
 import { StartupError } from "@memseal/errors";
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
@@ -6,6 +6,7 @@ import { z } from "zod";
 
 /** The variables of the reranker. */
 export const rerankerConfig = z.object({
+  ...privateServiceVariables,
   MEMSEAL_RERANKER_ADDRESS: listenAddress.default("127.0.0.1:7483"),
   /** Where it serves `/metrics`; nowhere unless set. */
   MEMSEAL_METRICS_ADDRESS: listenAddress.optional(),

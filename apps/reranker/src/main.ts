@@ -2,7 +2,7 @@ import "reflect-metadata";
 import { parseConfig } from "@memseal/config";
 import { EmbedderService, FILE_DESCRIPTORS, RERANKER_PACKAGE, RerankerService } from "@memseal/contracts/reranker";
 import { Logger, Metrics } from "@memseal/telemetry";
-import { runService, startGrpcService } from "@memseal/transport";
+import { runService, startGrpcService, TransportSecurity } from "@memseal/transport";
 import { parseServices, rerankerConfig } from "./config.js";
 import { RerankerModule } from "./reranker.module.js";
 
@@ -10,6 +10,7 @@ const log = new Logger("reranker");
 
 await runService(log, async () => {
   const config = parseConfig(rerankerConfig, process.env);
+  const security = TransportSecurity.openPrivate(config, log);
   const services = parseServices(process.argv.slice(2));
   const onLost = (error: unknown) => {
     log.error("model worker lost", { error });
@@ -19,6 +20,8 @@ await runService(log, async () => {
     log,
     metrics: new Metrics(config.MEMSEAL_TRACK),
     metricsAddress: config.MEMSEAL_METRICS_ADDRESS,
+    security,
+    peerNames: config.MEMSEAL_TLS_PEER_NAMES,
     address: config.MEMSEAL_RERANKER_ADDRESS,
     descriptors: FILE_DESCRIPTORS,
     packages: {

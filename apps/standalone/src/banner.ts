@@ -1,5 +1,5 @@
 export interface BannerFacts {
-  httpAddress: string;
+  httpUrl: string;
   grpcAddress: string;
   home: string;
   apiKey: string;
@@ -8,8 +8,7 @@ export interface BannerFacts {
 }
 
 /** What `npm start` ends with: where it is, a key, and two lines to copy. */
-export function banner({ httpAddress, grpcAddress, home, apiKey, newSecretsDir }: BannerFacts): string {
-  const url = `http://${httpAddress}`;
+export function banner({ httpUrl: url, grpcAddress, home, apiKey, newSecretsDir }: BannerFacts): string {
   return [
     "",
     `  Memseal is ready.   HTTP ${url}   gRPC ${grpcAddress}   state ${home}`,

@@ -8,6 +8,8 @@ export const standaloneConfig = z.object({
   MEMSEAL_HOME: z.string().default(join(homedir(), ".memseal")).transform((dir) => resolve(dir)),
   MEMSEAL_HTTP_ADDRESS: z.string().default("127.0.0.1:7480"),
   MEMSEAL_GRPC_ADDRESS: z.string().default("127.0.0.1:7481"),
+  /** Of what callers connect to: the gateway's, which the banner speaks of. */
+  MEMSEAL_PUBLIC_TLS_CERT_FILE: z.string().optional(),
   /** A PostgreSQL of your own, as app, auth, scheduler and owner role; all four, or none for the embedded one. */
   DATABASE_URL: z.string().optional(),
   DATABASE_AUTH_URL: z.string().optional(),

@@ -81,7 +81,7 @@ await runService(log, async () => {
     });
     const apiKey = await firstApiKey(home, secrets, database.urls.owner);
     process.stdout.write(`${banner({
-      httpAddress: config.MEMSEAL_HTTP_ADDRESS,
+      httpUrl: `${config.MEMSEAL_PUBLIC_TLS_CERT_FILE === undefined ? "http" : "https"}://${config.MEMSEAL_HTTP_ADDRESS}`,
       grpcAddress: config.MEMSEAL_GRPC_ADDRESS,
       home,
       apiKey,

@@ -21,7 +21,7 @@ export function parseConfig<T extends z.ZodObject>(schema: T, env: NodeJS.Proces
 /** A TCP port, 0 to 65535. */
 export const port = z.coerce.number().int().min(0).max(65_535);
 
-/** Where a process listens: `host:port` or `unix:/path`. */
+/** Where a process listens, or is looked for: `host:port` or `unix:/path`. */
 export const listenAddress = z.string().regex(/^(unix:\/.+|([^:\s]+|\[[0-9a-f:]+\]):\d{1,5})$/i, "must be host:port or unix:/path");
 
 /** Name of the release track on every metric. */

@@ -49,6 +49,10 @@ export const LOG_EVENTS = {
   "stop took too long": ["durationMs"],
   "stopped at once": ["reason"],
   "cannot start": ["reason", "error"],
+  /** New connections have the new certificate. */
+  "certificates reloaded": [],
+  /** New connections have the old one still. */
+  "certificates not usable": ["reason", "error"],
   /** A caller's request, answered by the gateway. */
   request: ["method", "code", "requestId", "durationMs"],
   /** A call between services, answered. */

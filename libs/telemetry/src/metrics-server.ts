@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { createServer, type ServerResponse } from "node:http";
+import { createServer, type RequestListener, type Server, type ServerResponse } from "node:http";
 import type { Metrics } from "./metrics.js";
 
 const HOST_AND_PORT = /^(?<host>.*):(?<port>\d{1,5})$/;
@@ -8,9 +8,12 @@ export interface MetricsServer {
   close(): Promise<void>;
 }
 
-/** Serves `GET /metrics`, and nothing else, on `host:port` or `unix:/path`: for a process that has no HTTP of its own. */
-export async function startMetricsServer(address: string, metrics: Metrics): Promise<MetricsServer> {
-  const server = createServer((request, response) => {
+/**
+ * Serves `GET /metrics`, and nothing else, on `host:port` or `unix:/path`: for a process that has no HTTP of its own.
+ * create: makes the server, where it is not to be plaintext.
+ */
+export async function startMetricsServer(address: string, metrics: Metrics, create: (listener: RequestListener) => Server = createServer): Promise<MetricsServer> {
+  const server = create((request, response) => {
     if (request.method === "GET" && request.url === "/metrics") render(metrics, response);
     else response.writeHead(404).end();
   });

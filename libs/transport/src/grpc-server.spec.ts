@@ -8,6 +8,7 @@ import { Logger, Metrics } from "@memseal/telemetry";
 import { Module } from "@nestjs/common";
 import { service as healthService } from "grpc-health-check";
 import { startGrpcService, type GrpcServiceSpec } from "./grpc-server.js";
+import { TransportSecurity } from "./transport-security.js";
 
 @Module({})
 class EmptyModule {}
@@ -54,6 +55,7 @@ describe("a gRPC service", () => {
 
   const start = (more: Partial<GrpcServiceSpec> = {}) => startGrpcService({ module: EmptyModule }, {
     address, packages: { "memseal.test.v1": { TestService } }, descriptors: [FILE.toString("base64")],
+    security: TransportSecurity.LOOPBACK, peerNames: undefined,
     log: new Logger("test", () => undefined), metrics: new Metrics("stable"), metricsAddress: undefined, ...more,
   });
 

@@ -6,8 +6,10 @@ import { NestFactory } from "@nestjs/core";
 import { Transport, type GrpcOptions, type MicroserviceOptions } from "@nestjs/microservices";
 import { observeCalls } from "./call-log.js";
 import { MAX_INNER_MESSAGE_BYTES, MAX_MESSAGE_BYTES } from "./limits.js";
+import { requirePeerName } from "./peer-names.js";
 import type { RunningService } from "./run-service.js";
 import { StandardServices } from "./standard-services.js";
+import type { TransportSecurity } from "./transport-security.js";
 
 /** How soon a service says that it has stopped, or begun, to be ready. */
 const READINESS_INTERVAL_MS = 1_000;
@@ -20,13 +22,14 @@ export interface GrpcServerSpec {
   address: string;
   packages: Packages;
   standard: StandardServices;
+  security: TransportSecurity;
   /** The largest request it accepts; 8 MiB, the limit for callers, unless set. */
   maxReceiveBytes?: number;
   interceptors?: readonly ServerInterceptor[];
 }
 
-/** Options of a Nest gRPC server that serves generated definitions: no .proto file ships. */
-export function grpcServer({ address, packages, standard, maxReceiveBytes = MAX_MESSAGE_BYTES, interceptors = [] }: GrpcServerSpec): Required<Pick<GrpcOptions, "transport" | "options">> {
+/** Options of a Nest gRPC server that serves generated definitions: no .proto file ships. @throws StartupError for plaintext that is not allowed */
+export function grpcServer({ address, packages, standard, security, maxReceiveBytes = MAX_MESSAGE_BYTES, interceptors = [] }: GrpcServerSpec): Required<Pick<GrpcOptions, "transport" | "options">> {
   const definitions = Object.entries(packages).flatMap(([name, services]) =>
     Object.entries(services).map(([service, definition]) => [`${name}.${service}`, definition]),
   );
@@ -34,6 +37,7 @@ export function grpcServer({ address, packages, standard, maxReceiveBytes = MAX_
     transport: Transport.GRPC,
     options: {
       url: address,
+      credentials: security.serverCredentials(address),
       package: Object.keys(packages),
       packageDefinition: Object.fromEntries(definitions) as object,
       maxReceiveMessageLength: maxReceiveBytes,
@@ -52,7 +56,9 @@ export function serviceNames(packages: Packages): string[] {
   return Object.entries(packages).flatMap(([name, services]) => Object.keys(services).map((service) => `${name}.${service}`));
 }
 
-export interface GrpcServiceSpec extends Pick<GrpcServerSpec, "address" | "packages"> {
+export interface GrpcServiceSpec extends Pick<GrpcServerSpec, "address" | "packages" | "security"> {
+  /** Of which a caller's certificate must have one, under TLS; any, unless set. */
+  peerNames: readonly string[] | undefined;
   /** As in StandardServicesSpec. */
   descriptors: readonly string[];
   /** Whether what it cannot do without is there, asked each second; always, unless given. */
@@ -65,14 +71,14 @@ export interface GrpcServiceSpec extends Pick<GrpcServerSpec, "address" | "packa
 
 /** Serves a Nest module over gRPC alone, to our own services, with health SERVING from the moment it listens while it is ready. */
 export async function startGrpcService(module: DynamicModule, spec: GrpcServiceSpec): Promise<RunningService> {
-  const { address, packages, descriptors, log, metrics, metricsAddress, isReady } = spec;
+  const { address, packages, descriptors, security, peerNames, log, metrics, metricsAddress, isReady } = spec;
   const standard = new StandardServices({ services: serviceNames(packages), descriptors });
   const methods = Object.values(packages).flatMap((services) => Object.values(services).flatMap((service) => Object.values(service).map(({ path }) => path.slice(1))));
-  const interceptors = [observeCalls({ log, metrics, methods })];
+  const interceptors = [observeCalls({ log, metrics, methods }), ...(peerNames === undefined ? [] : [requirePeerName(peerNames)])];
   // Nest's own logger prints what it is given; ours alone writes.
-  const options: Readonly<GrpcOptions & { logger: false; abortOnError: false }> = { ...grpcServer({ address, packages, standard, maxReceiveBytes: MAX_INNER_MESSAGE_BYTES, interceptors }), logger: false, abortOnError: false };
+  const options: Readonly<GrpcOptions & { logger: false; abortOnError: false }> = { ...grpcServer({ address, packages, standard, security, maxReceiveBytes: MAX_INNER_MESSAGE_BYTES, interceptors }), logger: false, abortOnError: false };
   const app = await NestFactory.createMicroservice<MicroserviceOptions>(module, options);
-  const metricsServer = metricsAddress === undefined ? undefined : await startMetricsServer(metricsAddress, metrics);
+  const metricsServer = metricsAddress === undefined ? undefined : await startMetricsServer(metricsAddress, metrics, security.httpServer(metricsAddress));
   await app.listen();
   standard.setServing(true);
   const closing = new AbortController();
@@ -85,6 +91,7 @@ export async function startGrpcService(module: DynamicModule, spec: GrpcServiceS
       await watching;
       await app.close();
       await metricsServer?.close();
+      security.close();
     },
   };
 }

@@ -10,3 +10,4 @@ export { requestIdFrom } from "./request-id.js";
 export { runService } from "./run-service.js";
 export { Access, callerOf, TenantGuard } from "./tenant.guard.js";
 export { StandardServices } from "./standard-services.js";
+export { TransportSecurity, type TransportVariables } from "./transport-security.js";

@@ -2,6 +2,8 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { createServer, type AddressInfo } from "node:net";
 import { createInterface } from "node:readline";
 
+export { createTestAuthority, type TestAuthority, type TestCertificate } from "./test-certificates.js";
+
 /** A built service running as a process of its own. */
 export interface ServiceProcess {
   readonly pid: number;
