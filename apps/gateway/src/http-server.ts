@@ -23,7 +23,7 @@ const METHODS: Readonly<Record<string, Method | "other">> = {
 };
 
 /** Fastify that takes JSON alone, names each request, and answers every fault with a problem document; under TLS where options of it are given. */
-export function createHttpServer(filter: HttpErrorFilter, https: TlsOptions | undefined): FastifyAdapter {
+export function createHttpServer(filter: HttpErrorFilter, https?: TlsOptions): FastifyAdapter {
   const options: FastifyServerOptions & { https?: TlsOptions } = {
     ...(https && { https }),
     bodyLimit: MAX_MESSAGE_BYTES,

@@ -7,7 +7,7 @@ import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
 import { parseConfig } from "@memseal/config";
 import * as contracts from "@memseal/contracts";
 import { Logger } from "@memseal/telemetry";
-import { HttpErrorFilter } from "@memseal/transport";
+import { HttpErrorFilter, TransportSecurity } from "@memseal/transport";
 import type { NestApplicationOptions } from "@nestjs/common";
 import { NestFactory } from "@nestjs/core";
 import type { NestFastifyApplication } from "@nestjs/platform-fastify";
@@ -171,7 +171,7 @@ async function servedRoutes(): Promise<string[]> {
       for (const one of [method].flat()) routes.push(`${one} ${url.replace(/:(\w+)/g, "{$1}")}`);
     });
     const options: Readonly<NestApplicationOptions> = { logger: false, bodyParser: false };
-    const app = await NestFactory.create<NestFastifyApplication>(GatewayModule.create(config, log), adapter, options);
+    const app = await NestFactory.create<NestFastifyApplication>(GatewayModule.create(config, TransportSecurity.LOOPBACK, log), adapter, options);
     prepareHttpServer(adapter, app.get(GatewayMetrics), errors);
     await app.init();
     await app.close();
