@@ -15,8 +15,8 @@ import { WriteConflict, type OpenTurn } from "./tenant-writes.js";
 import { TimeSlices } from "./time-slices.js";
 import type { PreparedWrite, WritePath, Written } from "./write-path.js";
 
-/** How the embedder cuts texts; recorded with the tenant's vectors. */
-const CHUNKER = "window-32";
+/** How the embedder cuts texts as a generation begins; another cut changes no vector's meaning, so nothing depends on it. */
+const CHUNKER = "sentences";
 
 /** A call of more chunks is sealed alone: its commit is under way while the next one is sealed. Smaller ones pass between its slices. */
 const LARGE_CALL_CHUNKS = 16;

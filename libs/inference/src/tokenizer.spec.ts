@@ -42,7 +42,7 @@ function expectWindowsOf(text: string, windows: readonly TokenWindow[]): void {
   }
   for (let i = 1; i < windows.length; i++) {
     expect(windows[i].start).toBeGreaterThan(windows[i - 1].start);
-    expect(windows[i].start).toBeLessThan(windows[i - 1].end);
+    expect(windows[i].start).toBeLessThanOrEqual(windows[i - 1].end);
     expect(windows[i].end).toBeGreaterThan(windows[i - 1].end);
   }
 }
@@ -92,16 +92,18 @@ describe("Tokenizer", () => {
 });
 
 describe("windows", () => {
-  it("cover any text in order, overlap, and fit the model, in code points", () => {
+  it("cover any text in order, and fit the model, in code points, the same each time", () => {
     fc.assert(
       fc.property(anyText(400), fc.option(fc.string(), { nil: undefined }), (text, speaker) => {
-        expectWindowsOf(text, tokenizer.windows(text, speaker));
+        const windows = tokenizer.windows(text, speaker);
+        expectWindowsOf(text, windows);
+        expect(tokenizer.windows(text, speaker)).toEqual(windows);
       }),
       { numRuns: 200 },
     );
   });
 
-  it("hold the tokens of the text between their offsets", () => {
+  it("hold the tokens of the text between their offsets, and share 32 of one long sentence", () => {
     const words = Array.from({ length: 900 }, (_, n) => ["I", "moved", "to", "Lisbon", "—", "in", "2019,", "🙂"][n % 8]);
     const text = words.join(" ");
     const windows = tokenizer.windows(text);
@@ -112,6 +114,44 @@ describe("windows", () => {
     expect(windows[0].sequence.ids).toHaveLength(MAX_TOKENS);
     const shared = codePoints(text).slice(windows[1].start, windows[0].end).join("");
     expect(referenceIds(shared)).toHaveLength(32);
+  });
+
+  it("are of whole sentences, as many as fit, however long each is", () => {
+    fc.assert(
+      fc.property(fc.array(fc.tuple(fc.integer({ min: 1, max: 252 }), fc.constantFrom(" ", "  ", "\n")), { minLength: 1, maxLength: 40 }), (parts) => {
+        const sentences = parts.map(([words, space], n) => `😀${n} ${"word ".repeat(words - 1)}end.${space}`);
+        const text = `${sentences.join("")}Last`;
+        const windows = tokenizer.windows(text);
+        expect(windows.map(({ start, end }) => codePoints(text).slice(start, end).join("")).join("")).toBe(text);
+        const ends = new Set([...sentences, "Last"].map((_, n, all) => codePoints(all.slice(0, n + 1).join("")).length));
+        for (const { end } of windows) expect(ends).toContain(end);
+        for (let i = 1; i < windows.length; i++) {
+          const next = [...ends].find((end) => end > windows[i - 1].end);
+          expect(tokenizer.ids(codePoints(text).slice(windows[i - 1].start, next).join(""), Infinity).length).toBeGreaterThan(MAX_TOKENS - 2);
+        }
+      }),
+    );
+  });
+
+  it("end with a paragraph where that fills half of one", () => {
+    const [long, short] = ["All of it is said here. ".repeat(30), "Just this. ".repeat(10)].map((paragraph) => paragraph.trim());
+    for (const [first, expected] of [[long, `${long}\n\n`], [short, short]] as const) {
+      const text = `${first}\n\n${"More follows. ".repeat(100)}`;
+      const [window] = tokenizer.windows(text);
+      const seen = codePoints(text).slice(window.start, window.end).join("");
+      if (first === long) expect(seen).toBe(expected);
+      else expect(seen.startsWith(`${expected}\n\nMore follows. More`)).toBe(true);
+    }
+  });
+
+  it("cut only the sentence that is longer than a window, and go on after it", () => {
+    const long = `Word ${"word ".repeat(600)}end. `;
+    const text = `Before it. ${long}After it.`;
+    const windows = tokenizer.windows(text);
+    const seen = windows.map(({ start, end }) => codePoints(text).slice(start, end).join(""));
+    expect(seen[0]).toBe("Before it. ");
+    expect(seen.slice(1, -1).every((part) => /^word /i.test(part) && !part.includes("end"))).toBe(true);
+    expect(seen.at(-1)).toMatch(/^word .* end\. After it\.$/);
   });
 
   it("start with the speaker, outside the offsets", () => {
@@ -142,6 +182,10 @@ describe("windows", () => {
     ["spaces", " "],
     ["control characters", "\u0001"],
     ["lone surrogates", "\ud800"],
+    ["sentences", "A b. "],
+    ["lines", "a\n"],
+    ["empty lines", "\n"],
+    ["marks that end sentences", "。"],
     ["runs of many words once decomposed", "한".repeat(33) + "≠"],
   ])("come within two seconds for 50,000 code points of %s", (_name, unit) => {
     const text = codePoints(unit.repeat(Math.ceil(50_000 / codePoints(unit).length))).slice(0, 50_000).join("");

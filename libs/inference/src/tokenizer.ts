@@ -1,15 +1,14 @@
 import * as huggingFace from "@huggingface/tokenizers";
 import { StartupError } from "@memseal/errors";
 import { z } from "zod";
+import { SentenceEnds } from "./sentence-ends.js";
+import { cutWindows, type Piece } from "./windows.js";
 
 // The package's own types do not resolve under NodeNext: their imports have no extension.
 const { BertNormalizer, BertPreTokenizer } = huggingFace as unknown as {
   BertNormalizer: new (config: object) => { normalize(text: string): string };
   BertPreTokenizer: new () => { pre_tokenize(text: string): string[] };
 };
-
-/** Tokens that neighbouring windows share, so that no sentence is seen only in halves. */
-const OVERLAP_TOKENS = 32;
 
 /** A name; more of it would push the text out of its own window. */
 const MAX_SPEAKER_TOKENS = 32;
@@ -61,13 +60,6 @@ export interface TokenWindow {
   start: number;
   end: number;
   sequence: TokenSequence;
-}
-
-/** The least part of a text that is tokenised alone, with the separators after it. */
-interface Piece {
-  /** Code points of the text, end exclusive. It starts where the piece before it ends. */
-  end: number;
-  ids: readonly number[];
 }
 
 /**
@@ -133,57 +125,41 @@ export class Tokenizer {
   }
 
   /**
-   * The windows of a text: in order, covering it, each overlapping the next, `speaker: ` before each one's tokens.
+   * The windows of a text (cutWindows): in order, covering it, `speaker: ` before each one's tokens.
    * A text of nothing the model reads (space, control characters) is one window.
    */
   windows(text: string, speaker?: string): TokenWindow[] {
     const prefix = speaker === undefined ? [] : this.ids(`${speaker}: `, MAX_SPEAKER_TOKENS);
-    const room = this.maxTokens - 2 - prefix.length;
     const pieces = [...this.#pieces(text)];
-    const startOf = (piece: number) => (piece === 0 ? 0 : pieces[piece - 1].end);
-
-    const windows: TokenWindow[] = [];
-    let first = 0;
-    let end: number;
-    do {
-      const ids = [...prefix];
-      for (end = first; end < pieces.length && ids.length - prefix.length + pieces[end].ids.length <= room; end++) ids.push(...pieces[end].ids);
-      windows.push({
-        start: startOf(first),
-        end: end === pieces.length ? codePoints(text) : startOf(end),
-        sequence: this.#sequence(ids),
-      });
-      first = this.#overlapStart(pieces, first, end);
-    } while (end < pieces.length);
-    return windows;
-  }
-
-  /** Where the window after pieces[first, end) begins: as many pieces back as fit the overlap, at least one. */
-  #overlapStart(pieces: readonly Piece[], first: number, end: number): number {
-    if (end === pieces.length) return end;
-    let start = end - 1;
-    let tokens = pieces[start].ids.length;
-    while (start - 1 > first && tokens + pieces[start - 1].ids.length <= OVERLAP_TOKENS) {
-      start--;
-      tokens += pieces[start].ids.length;
-    }
-    return start;
+    const endOf = (piece: number) => (piece === pieces.length ? codePoints(text) : (pieces[piece - 1]?.end ?? 0));
+    if (pieces.length === 0) return [{ start: 0, end: endOf(0), sequence: this.#sequence(prefix) }];
+    return cutWindows(pieces, this.maxTokens - 2 - prefix.length).map(({ first, end }) => ({
+      start: endOf(first),
+      end: endOf(end),
+      sequence: this.#sequence([...prefix, ...pieces.slice(first, end).flatMap(({ ids }) => ids)]),
+    }));
   }
 
   /** Pieces of at most `max_input_chars_per_word` tokens, made one at a time. */
   *#pieces(text: string): Generator<Piece> {
+    const sentences = new SentenceEnds();
     let pending: Piece | undefined;
+    let separators = "";
     let end = 0;
     for (const [match] of text.matchAll(PIECES)) {
       if (SEPARATOR.test(match)) {
+        separators = match;
         end += match.length;
         if (pending) pending.end = end;
         continue;
       }
+      if (pending) pending.boundary = sentences.before(match, separators);
+      separators = "";
+      sentences.read(match);
       for (const run of this.#runs(match)) {
         if (pending) yield pending;
         end += run.codePoints;
-        pending = { end, ids: run.ids };
+        pending = { end, ids: run.ids, boundary: "none" };
       }
     }
     if (pending) yield pending;

@@ -43,7 +43,7 @@ export interface Window {
 }
 
 export interface EmbeddedDocument {
-  /** In order, covering the text, neighbours overlapping. */
+  /** In order, covering the text; those of one long sentence overlap. */
   windows: Window[];
 }
 
