@@ -1,4 +1,4 @@
-import { listenAddress, track, transportVariables } from "@memseal/config";
+import { listenAddress, listenAddresses, track, transportVariables } from "@memseal/config";
 import { z } from "zod";
 
 const HOST_AND_PORT = /^(?<host>[^:\s]+|\[[0-9a-f:]+\]):(?<port>\d{1,5})$/i;
@@ -17,7 +17,8 @@ export const gatewayConfig = z.object({
   MEMSEAL_PUBLIC_TLS_KEY_FILE: z.string().optional(),
   MEMSEAL_HTTP_ADDRESS: httpAddress.prefault("127.0.0.1:7480"),
   MEMSEAL_GRPC_ADDRESS: listenAddress.default("127.0.0.1:7481"),
-  MEMSEAL_INDEXER_ADDRESS: listenAddress,
+  /** Of one or more, comma-separated; each a name may have several, too. */
+  MEMSEAL_INDEXER_ADDRESS: listenAddresses,
   MEMSEAL_RERANKER_ADDRESS: listenAddress,
   /** Where it runs apart from the reranker. */
   MEMSEAL_EMBEDDER_ADDRESS: listenAddress.optional(),

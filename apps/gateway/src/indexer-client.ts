@@ -1,4 +1,4 @@
-import type { Client, MethodDefinition } from "@grpc/grpc-js";
+import type { MethodDefinition } from "@grpc/grpc-js";
 import { ASSERTION_KEY, type AssertionSigner, type MethodClass } from "@memseal/auth";
 import type { AddResponse, DeleteRequest, DeleteResponse, GetRequest, ListRequest, ListResponse, Memory } from "@memseal/contracts";
 import {
@@ -10,19 +10,21 @@ import {
   type SearchResponse,
 } from "@memseal/contracts/indexer";
 import { AppError } from "@memseal/errors";
-import { connect, REQUEST_ID_KEY, unary, type TransportSecurity } from "@memseal/transport";
-import { service as health } from "grpc-health-check";
+import { IDEMPOTENCY_KEY, REQUEST_ID_KEY, unary, type TransportSecurity } from "@memseal/transport";
 import type { Call, TenantCall } from "./call.js";
+import { IndexerPool } from "./indexer-pool.js";
 
 const PEER = "indexer";
-const HEALTH_TIMEOUT_MS = 1_000;
+
+/** What changes nothing, and may be asked of another indexer as well. */
+const READS: ReadonlySet<unknown> = new Set([methods.search, methods.get, methods.list, methods.history, methods.listAudit, methods.resolveKey]);
 
 /** The indexer as the gateway calls it. Every call but resolveKey says, signed, whose it is. */
 export class IndexerClient {
-  readonly #channel: Client;
+  readonly #indexers: IndexerPool;
 
-  constructor(address: string, private readonly signer: AssertionSigner, security: TransportSecurity) {
-    this.#channel = connect(address, security);
+  constructor(addresses: readonly string[], private readonly signer: AssertionSigner, security: TransportSecurity) {
+    this.#indexers = new IndexerPool(addresses, security);
   }
 
   put(call: TenantCall, request: PutRequest): Promise<AddResponse> {
@@ -47,29 +49,24 @@ export class IndexerClient {
 
   /** @throws AppError `not_found` for a key that is unknown, expired or revoked, or has another secret */
   resolveKey(call: Call, request: ResolveKeyRequest): Promise<ResolveKeyResponse> {
-    return this.#send(call, methods.resolveKey, request, {});
+    // Any of them knows it.
+    return this.#send(call, call.requestId, methods.resolveKey, request, {});
   }
 
-  /** Whether the indexer says that it serves. */
-  async isServing(): Promise<boolean> {
-    try {
-      const check = health["Check"] as MethodDefinition<{ service: string }, { status: string }>;
-      const { status } = await unary(this.#channel, check, { service: "" }, { peer: PEER, deadlineMs: Date.now() + HEALTH_TIMEOUT_MS });
-      return status === "SERVING";
-    } catch {
-      return false;
-    }
+  /** Whether any indexer says that it serves. */
+  isServing(): Promise<boolean> {
+    return this.#indexers.isServing();
   }
 
   close(): void {
-    this.#channel.close();
+    this.#indexers.close();
   }
 
   async #asTenant<Request, Response>(call: TenantCall, access: MethodClass, method: MethodDefinition<Request, Response>, request: Request): Promise<Response> {
     const { tenant, actor, scopes } = call.caller;
     const assertion = await this.signer.sign({ tenant, actor, scopes, method: access });
     try {
-      return await this.#send(call, method, request, { [ASSERTION_KEY]: assertion });
+      return await this.#send(call, tenant, method, request, { [ASSERTION_KEY]: assertion });
     } catch (error) {
       // The caller is known; it is this gateway's key that the indexer does not know.
       if (error instanceof AppError && error.code === "unauthenticated") throw new AppError("internal", "internal error", { cause: error });
@@ -77,7 +74,10 @@ export class IndexerClient {
     }
   }
 
-  #send<Request, Response>({ requestId, deadlineMs, signal }: Call, method: MethodDefinition<Request, Response>, request: Request, metadata: Record<string, string>): Promise<Response> {
-    return unary(this.#channel, method, request, { peer: PEER, deadlineMs, signal, metadata: { ...metadata, [REQUEST_ID_KEY]: requestId } });
+  /** affinity: whose indexer it goes to. */
+  #send<Request, Response>({ requestId, deadlineMs, signal }: Call, affinity: string, method: MethodDefinition<Request, Response>, request: Request, metadata: Record<string, string>): Promise<Response> {
+    const isRepeatable = READS.has(method) || metadata[IDEMPOTENCY_KEY] !== undefined;
+    return this.#indexers.run({ affinity, isRepeatable, deadlineMs, signal }, (channel) =>
+      unary(channel, method, request, { peer: PEER, deadlineMs, signal, metadata: { ...metadata, [REQUEST_ID_KEY]: requestId } }));
   }
 }

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { parseConfig, port } from "./parse-config.js";
+import { listenAddresses, parseConfig, port } from "./parse-config.js";
 
 const schema = z.object({ HTTP_PORT: port, ROOT_KEY_FILE: z.string().startsWith("/") });
 
@@ -17,5 +17,20 @@ describe("parseConfig", () => {
 
   it("takes an empty variable for an unset one", () => {
     expect(() => parseConfig(schema, { HTTP_PORT: "1", ROOT_KEY_FILE: "" })).toThrow("ROOT_KEY_FILE: must be set");
+  });
+});
+
+describe("addresses", () => {
+  it.each([
+    ["10.0.0.2:7482", ["10.0.0.2:7482"]],
+    ["10.0.0.2:7482,[::1]:7483,indexer:7482", ["10.0.0.2:7482", "[::1]:7483", "indexer:7482"]],
+    ["unix:/a/b.sock,unix:/c", ["unix:/a/b.sock", "unix:/c"]],
+    ["unix:/home/ada,bob/run/indexer.sock", ["unix:/home/ada,bob/run/indexer.sock"]],
+  ])("%s is a list", (text, list) => {
+    expect(listenAddresses.parse(text)).toEqual(list);
+  });
+
+  it.each(["", "a", "a:1,", "a:1,b", "a:1,,b:2", "http://a:1"])("%p is none", (text) => {
+    expect(listenAddresses.safeParse(text).success).toBe(false);
   });
 });

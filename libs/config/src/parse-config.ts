@@ -24,5 +24,8 @@ export const port = z.coerce.number().int().min(0).max(65_535);
 /** Where a process listens, or is looked for: `host:port` or `unix:/path`. */
 export const listenAddress = z.string().regex(/^(unix:\/.+|([^:\s]+|\[[0-9a-f:]+\]):\d{1,5})$/i, "must be host:port or unix:/path");
 
+/** Several, comma-separated. A comma in a socket's path is none between addresses. */
+export const listenAddresses = z.string().transform((list) => list.split(/,(?=unix:\/|[^,/]+:\d{1,5}(?:,|$))/)).pipe(z.array(listenAddress).min(1));
+
 /** Name of the release track on every metric. */
 export const track = z.enum(["stable", "canary"]).default("stable");

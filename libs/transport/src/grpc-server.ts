@@ -14,6 +14,9 @@ import type { TransportSecurity } from "./transport-security.js";
 /** How soon a service says that it has stopped, or begun, to be ready. */
 const READINESS_INTERVAL_MS = 1_000;
 
+/** How long a service that stops takes new calls after it told its watchers: what they sent before they heard is still answered. */
+const NOTICE_MS = 250;
+
 /** Proto package to its generated services by name. */
 export type Packages = Readonly<Record<string, Readonly<Record<string, ServiceDefinition>>>>;
 
@@ -87,8 +90,10 @@ export async function startGrpcService(module: DynamicModule, spec: GrpcServiceS
     address,
     async close() {
       closing.abort();
+      const { isWatched } = standard;
       standard.end();
       await watching;
+      if (isWatched) await delay(NOTICE_MS);
       await app.close();
       await metricsServer?.close();
       security.close();

@@ -7,6 +7,13 @@ const FIELD_KEY = "memseal-field";
 const RETRY_AFTER_KEY = "retry-after";
 export const REQUEST_ID_KEY = "x-request-id";
 
+/** No answer came: the peer cannot be reached, or was lost while it had the call, which it may have done. */
+export class PeerLostError extends UnavailableError {
+  constructor(peer: string, cause: unknown) {
+    super(`the ${peer} cannot be reached; try again`, { cause });
+  }
+}
+
 /** An error as a gRPC status with its field and retry delay in the trailers. */
 export function toGrpcStatus(error: AppError): { code: number; message: string; metadata: Metadata } {
   const metadata = new Metadata();
@@ -33,7 +40,7 @@ function fromForeignStatus(error: ServiceError, peer: string): AppError {
   const code = codeOfGrpcStatus(error.code);
   switch (code) {
     case "unavailable":
-      return new UnavailableError(`the ${peer} cannot be reached; try again`, { cause: error });
+      return new PeerLostError(peer, error);
     case "deadline_exceeded":
       return new DeadlineExceededError();
     case "cancelled":

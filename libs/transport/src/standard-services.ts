@@ -41,6 +41,11 @@ export class StandardServices {
     this.#reflection.addToServer(tracking);
   }
 
+  /** Whether anybody listens who will hear of the end. */
+  get isWatched(): boolean {
+    return this.#open.size > 0;
+  }
+
   /** Says of the server and each of its services whether it serves. After the end it does not. */
   setServing(isServing: boolean): void {
     if (this.#hasEnded) return;
