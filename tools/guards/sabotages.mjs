@@ -500,4 +500,32 @@ export const SABOTAGES = [
     replace: "",
     test: { kind: "unit", project: "libs/retrieval", spec: "dot-kernel", turnsRed: "leaves nothing of query, rows and scores" },
   },
+  {
+    name: "caller without a certificate",
+    file: "libs/transport/src/transport-security.ts",
+    find: "this.spec.isMutual ? files : null, this.spec.isMutual);",
+    replace: "null, false);",
+    test: { kind: "unit", project: "libs/transport", spec: "transport-security", turnsRed: "takes calls from certificates of its CA, and no others" },
+  },
+  {
+    name: "plaintext anywhere",
+    file: "libs/transport/src/transport-security.ts",
+    find: "!isLoopback(address) && !this.spec.allowPlaintext",
+    replace: "false",
+    test: { kind: "unit", project: "libs/transport", spec: "transport-security", turnsRed: "is refused where other machines can listen" },
+  },
+  {
+    name: "service of any name",
+    file: "libs/transport/src/transport-security.ts",
+    find: "checkServerIdentity: (_asked, certificate) => checkServerIdentity(name, certificate),",
+    replace: "checkServerIdentity: () => undefined,",
+    test: { kind: "unit", project: "libs/transport", spec: "transport-security", turnsRed: "for the name it is looked for under" },
+  },
+  {
+    name: "write repeated that may have been stored",
+    file: "apps/gateway/src/indexer-pool.ts",
+    find: "if (!isRepeatable) throw",
+    replace: "if (false) throw",
+    test: { kind: "unit", project: "apps/gateway", spec: "indexer-pool", turnsRed: "is not made again when it may have been stored" },
+  },
 ];

@@ -160,6 +160,14 @@ describe("plaintext where other machines can listen", () => {
   });
 });
 
+it("a gateway whose gRPC port is in use says so in one line", async () => {
+  const { code, lines } = await runToExit(GATEWAY, {
+    ...stack.gatewayFiles, MEMSEAL_INDEXER_ADDRESS: "127.0.0.1:1", MEMSEAL_RERANKER_ADDRESS: "127.0.0.1:1", MEMSEAL_HTTP_ADDRESS: "127.0.0.1:0", MEMSEAL_GRPC_ADDRESS: gateway.grpc,
+  });
+  expect([code, lines.length]).toEqual([1, 1]);
+  expect(lines[0]).toContain(`"reason":"${gateway.grpc} is in use: stop what listens there, or choose another address"`);
+});
+
 function pair({ key: privateKey, cert }: TestCertificate): [Buffer, Buffer] {
   return [Buffer.from(privateKey), Buffer.from(cert)];
 }

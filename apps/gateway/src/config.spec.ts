@@ -1,4 +1,6 @@
+import { readFileSync } from "node:fs";
 import { parseConfig } from "@memseal/config";
+import { parse } from "yaml";
 import { gatewayConfig } from "./config.js";
 
 const REQUIRED = {
@@ -32,5 +34,14 @@ describe("the gateway's variables", () => {
 
   it.each(["7480", ":7480", "host", "http://host:80", "host:port", "unix:/a"])("refuse %s as an HTTP address", (address) => {
     expect(() => parseConfig(gatewayConfig, { ...REQUIRED, MEMSEAL_HTTP_ADDRESS: address })).toThrow(/MEMSEAL_HTTP_ADDRESS/);
+  });
+});
+
+describe("compose.yaml", () => {
+  it("gives the gateway variables that it has, and all that it needs", () => {
+    const { services } = parse(readFileSync(new URL("../../../compose.yaml", import.meta.url), "utf8")) as { services: Record<string, { environment: Record<string, string> }> };
+    const { environment } = services["gateway"];
+    expect(Object.keys(gatewayConfig.shape)).toEqual(expect.arrayContaining(Object.keys(environment)));
+    expect(() => parseConfig(gatewayConfig, environment)).not.toThrow();
   });
 });

@@ -1,4 +1,4 @@
-import { status, type Client, type ServiceDefinition } from "@grpc/grpc-js";
+import { status, type Client, type ServiceDefinition, type StatusObject } from "@grpc/grpc-js";
 import { connect, type TransportSecurity } from "@memseal/transport";
 import { service as healthService } from "grpc-health-check";
 
@@ -38,7 +38,7 @@ export class IndexerEndpoint {
     stream.on("data", (told: { status: string }) => { this.#become(told.status === "SERVING" ? "serving" : "not serving"); });
     // Said by the status, too.
     stream.on("error", () => undefined);
-    stream.once("status", ({ code }: { code: number }) => {
+    stream.once("status", ({ code }: StatusObject) => {
       // It ends the stream itself before it stops.
       this.#become(code === status.OK ? "not serving" : "away");
       setTimeout(() => { this.#watch(); }, WATCH_AGAIN_MS).unref();

@@ -1,5 +1,7 @@
+import { readFileSync } from "node:fs";
 import { parseConfig } from "@memseal/config";
 import { StartupError } from "@memseal/errors";
+import { parse } from "yaml";
 import { parseServices, rerankerConfig } from "./config.js";
 
 describe("config", () => {
@@ -23,5 +25,14 @@ describe("config", () => {
 
   it.each([[["--serve", "embde"]], [["--serve", ""]], [["--server"]], [["embed"]]])("refuses the arguments %j", (args) => {
     expect(() => parseServices(args)).toThrow(StartupError);
+  });
+});
+
+describe("compose.yaml", () => {
+  it("gives the reranker variables that it has, and all that it needs", () => {
+    const { services } = parse(readFileSync(new URL("../../../compose.yaml", import.meta.url), "utf8")) as { services: Record<string, { environment: Record<string, string> }> };
+    const { environment } = services["reranker"];
+    expect(Object.keys(rerankerConfig.shape)).toEqual(expect.arrayContaining(Object.keys(environment)));
+    expect(() => parseConfig(rerankerConfig, environment)).not.toThrow();
   });
 });

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { chmodSync, cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -256,11 +256,28 @@ describe("npm start", () => {
   });
 
   it("says in one clear line that a port is in use", async () => {
+    const address = env["MEMSEAL_HTTP_ADDRESS"];
     const squatter = createServer();
     await new Promise<void>((resolve) => squatter.listen(Number(new URL(url).port), "127.0.0.1", resolve));
     const { code, lines } = await runToExit(STANDALONE, env);
     await new Promise((resolve) => squatter.close(resolve));
-    expect(code).toBe(1);
-    expect(lines.at(-1)).toContain("in use");
+    expect([code, reasonIn(lines)]).toEqual([1, `the gateway did not start: ${address} is in use: stop what listens there, or choose another address`]);
+  });
+
+  it("says in one clear line that a home cannot be used", async () => {
+    writeFileSync(home, "a file");
+    const { code, lines } = await runToExit(STANDALONE, { ...env, MEMSEAL_HOME: join(home, "below") });
+    expect([code, lines.length, reasonIn(lines)]).toEqual([1, 1, `MEMSEAL_HOME ${join(home, "below")} cannot be used (ENOTDIR): choose a folder that this user may write to`]);
+  });
+
+  it("says in one clear line that a model is missing", async () => {
+    mkdirSync(join(parent, "models"));
+    const { code, lines } = await runToExit(STANDALONE, { ...env, MEMSEAL_MODELS_DIR: join(parent, "models") });
+    expect([code, reasonIn(lines)]).toEqual([1, expect.stringMatching(/^the reranker did not start: .*models.*cannot be read/)]);
   });
 });
+
+/** Why it says it did not start: in its last line. */
+function reasonIn(lines: readonly string[]): unknown {
+  return (JSON.parse(lines.at(-1)!) as { reason: unknown }).reason;
+}

@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, lstatSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { accessSync, chmodSync, constants, existsSync, lstatSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { formatApiKey, generateApiKey, generateAssertionKeys, hashApiKeySecret, parseApiKey, type ApiKey } from "@memseal/auth";
 import { userHash } from "@memseal/crypto";
@@ -12,9 +12,15 @@ const API_KEY_FILE = "api-key";
 /**
  * The installation's home, made if it is not there. For this user alone; made by root, it can be passed through,
  * since PostgreSQL then runs as another user. What is in it has its own modes.
+ * @throws StartupError when it cannot be made, or nothing can be written there
  */
 export function ensureHome(dir: string): string {
-  mkdirSync(dir, { recursive: true, mode: process.getuid?.() === 0 ? 0o711 : 0o700 });
+  try {
+    mkdirSync(dir, { recursive: true, mode: process.getuid?.() === 0 ? 0o711 : 0o700 });
+    accessSync(dir, constants.W_OK | constants.X_OK);
+  } catch (cause) {
+    throw new StartupError(`MEMSEAL_HOME ${dir} cannot be used (${(cause as NodeJS.ErrnoException).code}): choose a folder that this user may write to`, { cause });
+  }
   return dir;
 }
 

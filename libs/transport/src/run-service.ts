@@ -76,9 +76,8 @@ function stopRequest(log: Logger, stopWithinMs: number): Promise<void> {
 
 function reasonOf(error: unknown): string {
   if (error instanceof AppError) return error.message;
-  // The HTTP server says it in a code, the gRPC server in its message alone.
-  if (error instanceof Error && /EADDRINUSE/.test(`${(error as NodeJS.ErrnoException).code} ${error.message}`)) {
-    return "its address is in use: stop what listens there, or choose another";
-  }
+  // Of the HTTP server and of grpc-js, whose error has nothing but its message.
+  const [, address] = /EADDRINUSE: address already in use ([^\s,\]]+)/.exec(error instanceof Error ? error.message : "") ?? [];
+  if (address !== undefined) return `${address} is in use: stop what listens there, or choose another address`;
   return "see error";
 }
