@@ -1,5 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Server, ServerInterceptor, ServiceDefinition } from "@grpc/grpc-js";
+import { StartupError } from "@memseal/errors";
 import { startMetricsServer, type Logger, type Metrics } from "@memseal/telemetry";
 import type { DynamicModule } from "@nestjs/common";
 import { NestFactory } from "@nestjs/core";
@@ -72,9 +73,13 @@ export interface GrpcServiceSpec extends Pick<GrpcServerSpec, "address" | "packa
   metricsAddress: string | undefined;
 }
 
-/** Serves a Nest module over gRPC alone, to our own services, with health SERVING from the moment it listens while it is ready. */
+/**
+ * Serves a Nest module over gRPC alone, to our own services, with health SERVING from the moment it listens while it is ready.
+ * @throws StartupError for plaintext that is not allowed, and for names of callers that would show no certificate
+ */
 export async function startGrpcService(module: DynamicModule, spec: GrpcServiceSpec): Promise<RunningService> {
   const { address, packages, descriptors, security, peerNames, log, metrics, metricsAddress, isReady } = spec;
+  if (peerNames !== undefined && !security.isUnderTls(address)) throw new StartupError("MEMSEAL_TLS_PEER_NAMES needs the certificates that callers show: set MEMSEAL_TLS_CERT_FILE, MEMSEAL_TLS_KEY_FILE and MEMSEAL_TLS_CA_FILE");
   const standard = new StandardServices({ services: serviceNames(packages), descriptors });
   const methods = Object.values(packages).flatMap((services) => Object.values(services).flatMap((service) => Object.values(service).map(({ path }) => path.slice(1))));
   const interceptors = [observeCalls({ log, metrics, methods }), ...(peerNames === undefined ? [] : [requirePeerName(peerNames)])];

@@ -121,6 +121,7 @@ describe("a private service under TLS", () => {
       expect(await ask(address, open("longer", await authority.issue("gateway.example.com")))).toBe("permission_denied");
       expect(await ask(address, open("wild", await authority.issue("*")))).toBe("permission_denied");
     }, ["gateway", "gateway-2"]);
+    await expect(withService(TransportSecurity.LOOPBACK, () => Promise.resolve(), ["gateway"])).rejects.toThrow("MEMSEAL_TLS_PEER_NAMES needs the certificates that callers show");
   });
 
   it("is called only while its certificate is of the caller's CA, in date, and for the name it is looked for under", async () => {

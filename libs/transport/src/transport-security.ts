@@ -103,19 +103,24 @@ export class TransportSecurity {
     };
   }
 
+  /** Whether connections to `address` show certificates. */
+  isUnderTls(address: string): boolean {
+    return this.files !== undefined && !address.startsWith("unix:");
+  }
+
   close(): void {
     this.files?.close();
   }
 
   #filesFor(address: string): CertificateFiles | undefined {
-    if (address.startsWith("unix:")) return undefined;
-    if (this.files === undefined && !isLoopback(address) && !this.spec.allowPlaintext) {
+    if (this.isUnderTls(address)) return this.files;
+    if (!isLoopback(address) && !this.spec.allowPlaintext) {
       throw new StartupError(
         `${address} would be plaintext where other machines can listen: set ${listed(this.spec.variables)}, use an address of this machine, ` +
           "or set MEMSEAL_ALLOW_PLAINTEXT=true where TLS ends in front of it",
       );
     }
-    return this.files;
+    return undefined;
   }
 }
 
