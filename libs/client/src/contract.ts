@@ -157,6 +157,10 @@ export interface SearchRequest {
   asOf?: Time | Date | undefined;
   /** The caller's own embedding of the query. */
   vector?: Vector | undefined;
+  /** What decides before reranking; absent: hybrid. Mode lexical takes no vector and no threshold. */
+  mode?: "hybrid" | "lexical" | "dense" | undefined;
+  /** Whether neighbours in the run and the best span of the memory lend part of their scores; absent: true. */
+  context?: boolean | undefined;
 }
 
 export interface Passage {
@@ -174,7 +178,7 @@ export interface Scores {
   similarityRank?: number;
   bm25: number;
   bm25Rank?: number;
-  /** What neighbours in the memory or the run lent. */
+  /** What neighbours in the run and the best span of the memory lent. */
   context?: number;
   /** Factor by age, 0 to 1. */
   decay?: number;

@@ -15,7 +15,7 @@ const MODES: readonly string[] = ["hybrid", "lexical", "dense"] satisfies Search
 export interface SearchScope {
   /** Absent: hybrid. */
   readonly mode?: SearchMode | undefined;
-  /** Whether neighbours lend part of their scores; absent: true. */
+  /** Whether neighbours and the rest of the memory lend part of their scores; absent: true. */
   readonly context?: boolean | undefined;
   /** Least cosine similarity. */
   readonly threshold?: number | undefined;

@@ -20,7 +20,7 @@ export interface StoredMemory {
   next: StoredMemory | undefined;
 }
 
-/** No neighbour: the chunk is the first or last of its memory and of its run, or the one beside it does not pass. */
+/** No neighbour: the chunk is not the first or last of its memory, the memory is of its run, or the one beside it does not pass. */
 export const NONE = -1;
 
 /** What a search looks at: the memories that pass, and the rows of their chunks. */
@@ -30,7 +30,7 @@ export interface Scope {
   readonly rows: Uint32Array;
   /** By memory: where its rows begin in `rows`; one more at the end. */
   readonly starts: Uint32Array;
-  /** By row, two of them each: the rows before and after it. Absent where no row has any. */
+  /** By row, two of them each: the rows before and after it, in other memories of its run. Absent where no row has any. */
   readonly neighbours: Int32Array | undefined;
 }
 
@@ -67,7 +67,6 @@ function neighboursOf(memories: readonly StoredMemory[], rows: Uint32Array, rowE
     links++;
   };
   for (const { chunks, next } of memories) {
-    for (let at = 1; at < chunks.length; at++) link(chunks[at - 1].row, chunks[at].row);
     const last = chunks.at(-1);
     const first = next?.chunks[0];
     if (last !== undefined && first !== undefined && passes[first.row] === 1) link(last.row, first.row);

@@ -74,12 +74,20 @@ function scoreNaively(memories: IndexedMemory[], request: SearchRequest): Scored
     );
   type Own = (typeof own)[number];
   const isNext = (a: Own, b: Own): boolean => {
-    if (a.memory === b.memory) return b.chunkNo === a.chunkNo + 1;
     const inRun = a.memory.fields.run_id !== undefined && a.memory.fields.run_id === b.memory.fields.run_id && b.memory.position === a.memory.position! + 1;
     return inRun && b.chunkNo === 0 && a.chunkNo === a.memory.chunks.length - 1;
   };
-  const lent = (chunk: Own, kind: "bm25" | "similarity"): number =>
-    Number(lends) * (kind === "bm25" ? 0.5 : 0.25) * total(own.filter((other) => isNext(chunk, other) || isNext(other, chunk)).map((other) => other[kind]));
+  const byMemory = (chunk: Own, kind: "bm25" | "similarity"): number => 0.75 * (Math.max(...own.filter(({ memory }) => memory === chunk.memory).map((other) => other[kind])) - chunk[kind]);
+  const after = new Map(own.map((chunk) => [chunk, own.find((other) => isNext(chunk, other))]));
+  const before = new Map([...after].flatMap(([chunk, next]) => (next === undefined ? [] : [[next, chunk] as const])));
+  const byNeighbours = (chunk: Own, kind: "bm25" | "similarity"): number =>
+    total([after, before].map((beside) => {
+      const neighbour = beside.get(chunk);
+      const beyond = neighbour && beside.get(neighbour);
+      const [near, far] = kind === "bm25" ? [0.3, 0.2] : [0.15, 0.1];
+      return near * (neighbour?.[kind] ?? 0) + far * (beyond?.[kind] ?? 0);
+    }));
+  const lent = (chunk: Own, kind: "bm25" | "similarity"): number => Number(lends) * (byMemory(chunk, kind) + byNeighbours(chunk, kind));
   const inContext = own.map((chunk) => ({
     ...chunk,
     bm25InContext: chunk.bm25 + lent(chunk, "bm25"),
@@ -308,6 +316,19 @@ describe("TenantIndex", () => {
     index.put(turn(2, "fish"));
     index.remove("t1");
     expect(search()).toEqual([["t0", false], ["t3", false], ["t2", false]]);
+  });
+
+  it("finds a long memory whose words and meaning stand in different chunks, and gives length alone nothing", () => {
+    const index = new TenantIndex({ dimension: 2 });
+    const chunks = (...parts: [string, number[]][]) => parts.map(([text, values]) => ({ start: 0, end: 1, text, vector: Float32Array.from(values) }));
+    index.put(memoryOf("both", "", [1, 0], { chunks: chunks(["cats", [0, 1]], ["trees", [1, 0]]) }));
+    index.put(memoryOf("words", "cats", [0, 1]));
+    index.put(memoryOf("meaning", "trees", [1, 0]));
+    const found = (more: Partial<SearchRequest>) => index.search({ query: "cat", vector: Float32Array.of(1, 0), limit: 9, now: NOW, ...more }).hits;
+    expect(found({})[0].memoryId).toBe("both");
+    const [first, second] = found({ mode: "lexical" });
+    expect([first.memoryId, second.memoryId].sort()).toEqual(["both", "words"]);
+    expect(first.fused).toBeCloseTo(second.fused, 12);
   });
 
   it("selects what a filter matches, newest first, page by page", () => {

@@ -17,9 +17,14 @@ const CHUNK_BYTES = 175;
 /** What a character of JSON takes as part of an object: 2.1 measured. */
 const FIELD_CHARACTER_BYTES = 2.1;
 
-/** What a chunk gets of the score of either neighbour: measured best on dialogue turns, +6 points of R@10. */
-const LENT_BM25 = 0.5;
-const LENT_SIMILARITY = 0.25;
+/** What a chunk gets of the score of either neighbour, and of the one beyond it: tuned on dialogue turns (docs/benchmarks.md). */
+const LENT_BM25 = [0.3, 0.2] as const;
+const LENT_SIMILARITY = [0.15, 0.1] as const;
+/**
+ * What a chunk gets of what it lacks to the best of its memory: words and meaning need not meet in one chunk of a long text. Less
+ * than all, so that the best chunk is still told from the others; and no memory gains by being long.
+ */
+const LENT_BY_BEST = 0.75;
 
 const DAY_MS = 86_400_000;
 
@@ -64,7 +69,7 @@ export interface Hit {
   bm25: number;
   /** Absent when no chunk of the memory holds a query term. */
   bm25Rank?: number;
-  /** What the neighbours lent to `fused`; 0 without neighbours. */
+  /** What neighbours and the rest of the memory lent to `fused`. */
   context: number;
   /** Factor by age, (0, 1]; absent unless the request has a half-life. */
   decay?: number;
@@ -78,7 +83,7 @@ export interface SearchRequest {
   vector?: Float32Array | undefined;
   /** Absent: hybrid. Scores of a part that does not decide are told all the same. */
   mode?: SearchMode | undefined;
-  /** Whether neighbours lend; absent: true. */
+  /** Whether neighbours and the rest of the memory lend; absent: true. */
   context?: boolean | undefined;
   filter?: Filter | undefined;
   /** Most hits to return. */
@@ -201,8 +206,10 @@ export class TenantIndex {
     const dense = queryVector && new Float64Array(this.#dense.rowEnd);
     if (queryVector && dense) this.#dense.score(queryVector, rows, dense);
     const parts: ContextualScores[] = [];
-    if (mode !== "dense") parts.push(withContext(bm25, scope, inContext ? LENT_BM25 : 0));
-    if (mode !== "lexical" && dense) parts.push(withContext(dense, scope, inContext ? LENT_SIMILARITY : 0));
+    const lending = (own: Float64Array, ofNeighbours: readonly [number, number]): ContextualScores =>
+      inContext ? withContext(own, scope, ofNeighbours) : { scores: own, lent: new Float64Array(own.length) };
+    if (mode !== "dense") parts.push(lending(bm25, LENT_BM25));
+    if (mode !== "lexical" && dense) parts.push(lending(dense, LENT_SIMILARITY));
     const { fused, context } = fuse(parts, rows, this.#dense.rowEnd);
     const decay = halfLifeDays === undefined ? undefined : decayByAge(fused, scope, { now, halfLifeDays });
 
@@ -313,17 +320,27 @@ export class TenantIndex {
   }
 }
 
-/** Each row's score with the given part of its neighbours'. */
-function withContext(own: Float64Array, { rows, neighbours }: Scope, part: number): ContextualScores {
+/** Each row's score with what it is lent: by its memory and, the given parts of theirs, by its neighbours and those beyond them. */
+function withContext(own: Float64Array, scope: Scope, [near, far]: readonly [number, number]): ContextualScores {
+  const { memories, rows, starts, neighbours } = scope;
   const lent = new Float64Array(own.length);
-  if (neighbours === undefined || part === 0) return { scores: own, lent };
-  const scores = new Float64Array(own.length);
-  for (const row of rows) {
-    const before = neighbours[2 * row];
-    const after = neighbours[2 * row + 1];
-    lent[row] = part * ((before === NONE ? 0 : own[before]) + (after === NONE ? 0 : own[after]));
-    scores[row] = own[row] + lent[row];
+  for (let at = 0; at < memories.length; at++) {
+    if (starts[at + 1] - starts[at] < 2) continue;
+    let best = -Infinity;
+    for (let i = starts[at]; i < starts[at + 1]; i++) best = Math.max(best, own[rows[i]]);
+    for (let i = starts[at]; i < starts[at + 1]; i++) lent[rows[i]] = LENT_BY_BEST * (best - own[rows[i]]);
   }
+  if (neighbours !== undefined) {
+    const scoreAt = (row: number): number => (row === NONE ? 0 : own[row]);
+    for (const row of rows) {
+      const before = neighbours[2 * row];
+      const after = neighbours[2 * row + 1];
+      const beyond = (before === NONE ? 0 : scoreAt(neighbours[2 * before])) + (after === NONE ? 0 : scoreAt(neighbours[2 * after + 1]));
+      lent[row] += near * (scoreAt(before) + scoreAt(after)) + far * beyond;
+    }
+  }
+  const scores = new Float64Array(own.length);
+  for (const row of rows) scores[row] = own[row] + lent[row];
   return { scores, lent };
 }
 

@@ -56,7 +56,7 @@ export const ANSWER_SCHEMAS: Properties = {
     similarity_rank: count("Rank by similarity alone among all that pass the filter.", 1),
     bm25: NUMBER,
     bm25_rank: count("Absent when no query term occurs in the passage.", 1),
-    context: { ...NUMBER, description: "What neighbours in the memory or the run lent." },
+    context: { ...NUMBER, description: "What neighbours in the run and the best span of the memory lent." },
     decay: { ...NUMBER, minimum: 0, maximum: 1, description: "Factor by age." },
     fused: { ...NUMBER, description: "Sum of the z-scores of similarity and bm25; of one of them alone where the mode says so." },
     rerank: { ...NUMBER, description: "The cross-encoder's logit." },

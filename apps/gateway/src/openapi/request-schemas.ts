@@ -95,7 +95,7 @@ export const REQUEST_SCHEMAS: Properties = {
     rerank: { type: "boolean", default: true },
     explain: { type: "boolean", default: false, description: "Adds `scores` to each result." },
     mode: { enum: ["hybrid", "lexical", "dense"], default: "hybrid", description: "What decides, before any reranking: words and embeddings, words alone, or embeddings alone." },
-    context: { type: "boolean", default: true, description: "Whether neighbours in the memory and the run lend part of their scores." },
+    context: { type: "boolean", default: true, description: "Whether neighbours in the run and the best span of the memory lend part of their scores." },
     threshold: { type: "number", minimum: -1, maximum: 1, description: "Least cosine similarity." },
     decay: ref("Decay"),
     as_of: time("Leaves out what occurred later. Current versions: not time travel."),

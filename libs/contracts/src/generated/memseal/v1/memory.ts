@@ -288,7 +288,7 @@ export interface SearchRequest {
   mode?:
     | string
     | undefined;
-  /** Whether neighbours in the memory and the run lend part of their scores. Absent: true. */
+  /** Whether neighbours in the run and the best span of the memory lend part of their scores. Absent: true. */
   context?: boolean | undefined;
 }
 
@@ -319,7 +319,7 @@ export interface Scores {
   rerank?:
     | number
     | undefined;
-  /** What neighbours in the memory or the run lent. */
+  /** What neighbours in the run and the best span of the memory lent. */
   context?:
     | number
     | undefined;
