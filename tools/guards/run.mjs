@@ -16,7 +16,7 @@ const { MEMSEAL_TEST_POSTGRES_URL: _otherServer, ...environment } = { ...process
 /** The workspace's sources, with third-party modules linked and its own packages linked to the copy. */
 function makeCopy() {
   for (const file of ["package.json", "jest.config.mjs", "jest.environment.mjs", "jest.setup.mjs", "jest.run.mjs", "tsconfig.base.json", "tsconfig.json"]) cpSync(join(root, file), join(copy, file));
-  for (const folder of ["libs", "apps/indexer", "apps/gateway"]) {
+  for (const folder of ["libs", "apps/indexer", "apps/gateway", "apps/reranker"]) {
     cpSync(join(root, folder), join(copy, folder), { recursive: true, filter: (path) => !/\/(dist|node_modules|models)(\/|$)/.test(path.slice(root.length)) });
   }
   mkdirSync(join(copy, "node_modules/@memseal"), { recursive: true });

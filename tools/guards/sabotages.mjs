@@ -528,4 +528,18 @@ export const SABOTAGES = [
     replace: "if (false) throw",
     test: { kind: "unit", project: "apps/gateway", spec: "indexer-pool", turnsRed: "is not made again when it may have been stored" },
   },
+  {
+    name: "query of another model ranks by it",
+    file: "apps/indexer/src/tenant-embedding.ts",
+    find: "return given.dimension === tenant.dimension && (given.model === \"\" || tenant.model === \"\" || given.model === tenant.model);",
+    replace: "return given.dimension === tenant.dimension;",
+    test: { kind: "integration", project: "apps/indexer", spec: "tenant-embedding", turnsRed: "of another model is left out, and the answer says so" },
+  },
+  {
+    name: "embedding endpoint that sends texts on",
+    file: "apps/reranker/src/embeddings-endpoint.ts",
+    find: "redirect: \"error\"",
+    replace: "redirect: \"follow\"",
+    test: { kind: "unit", project: "apps/reranker", spec: "embeddings-endpoint", turnsRed: "follows no redirect" },
+  },
 ];

@@ -156,6 +156,14 @@ describe("the reranker", () => {
     await documents;
   });
 
+  it("answers one query after another while a large write is under way", async () => {
+    let done = false;
+    const write = service.documents(Array.from({ length: 160 }, () => ({ text: SENTENCE.repeat(12) }))).then(() => { done = true; });
+    for (let i = 0; i < 10; i++) await service.query(`${QUERY} ${i}`);
+    expect(done).toBe(false);
+    await write;
+  });
+
   it("drops the work of a caller that left", async () => {
     const heavy = Array.from({ length: 60 }, () => ({ text: SENTENCE.repeat(12) }));
     const startMs = performance.now();
@@ -226,6 +234,16 @@ describe("a reranker process", () => {
     expect(code).toBe(1);
     expect(lines.join("\n")).toContain(`${dir}/all-minilm-l6-v2/model_int8.onnx cannot be read; copy the model's folder whole`);
     await rm(dir, { recursive: true });
+  });
+
+  it("serves the models it is told to, and refuses names it does not know", async () => {
+    const service = await Service.start({ MEMSEAL_RERANK_MODEL: "memseal-rerank-small" }, ["--serve", "rerank"]);
+    const answer = unary(service.client, RerankerService.rerank, { query: QUERY, passages: PASSAGES }, { peer: "reranker", deadlineMs: Date.now() + 30_000 });
+    await expect(answer).resolves.toMatchObject({ model: "memseal-rerank-small" });
+    expect(await service.stop()).toBe(0);
+    const { code, lines } = await runToExit(MAIN, { MEMSEAL_EMBED_MODEL: "absent" }, ["--serve", "embed"]);
+    expect(code).toBe(1);
+    expect(lines.join("\n")).toContain("there is no model absent among those that ship");
   });
 
   it("refuses to start on a GPU it cannot have", async () => {

@@ -26,7 +26,7 @@ function script(onStart = ""): URL {
 }
 
 const log = new Logger("test", () => undefined);
-const specOf = (url: URL, onLost: (error: unknown) => void = () => undefined): ModelThreadSpec => ({ script: url, data: { service: "embed", device: "auto" }, log, onLost });
+const specOf = (url: URL, onLost: (error: unknown) => void = () => undefined): ModelThreadSpec => ({ script: url, data: { kind: "embed", device: "auto" }, log, onLost });
 
 describe("ModelThread", () => {
   const started: ModelThread<Fixture>[] = [];

@@ -82,7 +82,7 @@ export class ModelThread<Work> {
       worker.on("error", (error) => { cause = error; });
       worker.on("exit", (exitCode) => {
         if (ready) this.#restart(exitCode, cause);
-        else reject(new StartupError(`the ${data.service} worker ended before its model was loaded`, { cause }));
+        else reject(new StartupError(`the ${data.kind} worker ended before its model was loaded`, { cause }));
       });
     });
   }

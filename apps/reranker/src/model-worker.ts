@@ -1,17 +1,18 @@
 // The worker thread that owns an onnxruntime session: session.run() blocks the thread that calls it.
 import { AppError } from "@memseal/errors";
-import { CrossEncoder, Embedder, type LoadOptions, type Provider } from "@memseal/inference";
+import { CrossEncoder, Embedder, Windower, type LoadOptions, type Provider } from "@memseal/inference";
 import { parentPort, workerData } from "node:worker_threads";
-import type { Service } from "./config.js";
 
-/** What a worker of each service can be asked to do, one call at a time. */
+/** What a worker of each kind can be asked to do, one call at a time. */
 export interface ModelWork {
-  embed: Pick<Embedder, "embed" | "embedText" | "windows">;
+  embed: Pick<Embedder, "embed" | "embedQuery" | "windows">;
   rerank: Pick<CrossEncoder, "score">;
+  /** Of an embedder that is somewhere else: only its texts are cut here. */
+  cut: Pick<Windower, "windows">;
 }
 
 export interface ModelWorkerData extends LoadOptions {
-  service: Service;
+  kind: keyof ModelWork;
 }
 
 export interface ModelWorkerCall {
@@ -27,15 +28,16 @@ export type ModelWorkerMessage =
 const LOADERS = {
   embed: (options: LoadOptions) => Embedder.load(options),
   rerank: (options: LoadOptions) => CrossEncoder.load(options),
+  cut: () => Windower.load(),
 };
 
 function send(message: ModelWorkerMessage): void {
   parentPort?.postMessage(message);
 }
 
-const { service, ...options } = workerData as ModelWorkerData;
+const { kind, ...options } = workerData as ModelWorkerData;
 try {
-  const work = await LOADERS[service](options);
+  const work = await LOADERS[kind](options);
   const methods = work as unknown as Record<string, (...args: readonly unknown[]) => unknown>;
   const answer = async ({ method, args }: ModelWorkerCall) => { send({ kind: "result", result: await methods[method](...args) }); };
   // A failing call is not caught: the thread ends, its call fails, and a fresh one takes its place.

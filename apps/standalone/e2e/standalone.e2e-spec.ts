@@ -271,7 +271,7 @@ describe("npm start", () => {
   });
 
   it("says in one clear line that a model is missing", async () => {
-    mkdirSync(join(parent, "models"));
+    mkdirSync(join(parent, "models", "all-minilm-l6-v2"), { recursive: true });
     const { code, lines } = await runToExit(STANDALONE, { ...env, MEMSEAL_MODELS_DIR: join(parent, "models") });
     expect([code, reasonIn(lines)]).toEqual([1, expect.stringMatching(/^the reranker did not start: .*models.*cannot be read/)]);
   });

@@ -6,6 +6,8 @@ import { z } from "zod";
 export const standaloneConfig = z.object({
   /** Everything it keeps: database, secrets, the first API key. */
   MEMSEAL_HOME: z.string().default(join(homedir(), ".memseal")).transform((dir) => resolve(dir)),
+  /** Absent: `models` in MEMSEAL_HOME. */
+  MEMSEAL_MODELS_DIR: z.string().optional(),
   MEMSEAL_HTTP_ADDRESS: z.string().default("127.0.0.1:7480"),
   MEMSEAL_GRPC_ADDRESS: z.string().default("127.0.0.1:7481"),
   /** Of what callers connect to: the gateway's, which the banner speaks of. */

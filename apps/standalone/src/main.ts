@@ -47,7 +47,11 @@ await runService(log, async () => {
     const reranker = startChild({
       name: "reranker",
       sockets: [rerankerSocket, rerankerMetrics],
-      env: { MEMSEAL_RERANKER_ADDRESS: `unix:${rerankerSocket}`, MEMSEAL_METRICS_ADDRESS: `unix:${rerankerMetrics}` },
+      env: {
+        MEMSEAL_MODELS_DIR: config.MEMSEAL_MODELS_DIR ?? join(home, "models"),
+        MEMSEAL_RERANKER_ADDRESS: `unix:${rerankerSocket}`,
+        MEMSEAL_METRICS_ADDRESS: `unix:${rerankerMetrics}`,
+      },
     });
     // Awaited below, where its failure is handled; without this it would be unhandled until then.
     reranker.catch(() => undefined);

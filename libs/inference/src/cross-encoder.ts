@@ -1,3 +1,4 @@
+import { StartupError } from "@memseal/errors";
 import type { Provider } from "./model-store.js";
 import { ModelSession, type LoadOptions, type ModelByProvider } from "./session.js";
 
@@ -18,7 +19,8 @@ export class CrossEncoder {
   /** Checked, loaded and warm. @throws StartupError */
   static async load(options: LoadOptions): Promise<CrossEncoder> {
     const session = await ModelSession.open("cross-encoder", MODELS, options);
-    await session.warmUp(1);
+    const [logits] = await session.run([session.tokenizer.pair([], "warm up")]);
+    if (logits.length !== 1) throw new StartupError(`${session.spec.name} gives ${logits.length} values for a pair instead of one logit`);
     return new CrossEncoder(session);
   }
 
@@ -27,7 +29,7 @@ export class CrossEncoder {
     if (this.#query?.text !== query) {
       this.#query = { text: query, ids: this.session.tokenizer.ids(query, this.session.spec.max_query_tokens) };
     }
-    const [logit] = await this.session.run(this.session.tokenizer.pair(this.#query.ids, passage));
+    const [[logit]] = await this.session.run([this.session.tokenizer.pair(this.#query.ids, passage)]);
     return logit;
   }
 }

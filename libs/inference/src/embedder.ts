@@ -1,4 +1,5 @@
-import type { Provider } from "./model-store.js";
+import { StartupError } from "@memseal/errors";
+import type { ModelSpec, Provider } from "./model-store.js";
 import { ModelSession, type LoadOptions, type ModelByProvider } from "./session.js";
 import type { TokenSequence, TokenWindow } from "./tokenizer.js";
 
@@ -18,9 +19,9 @@ export class Embedder {
 
   /** Checked, loaded and warm. @throws StartupError */
   static async load(options: LoadOptions): Promise<Embedder> {
-    const session = await ModelSession.open("embedder", MODELS, options);
-    await session.warmUp(session.spec.dimension);
-    return new Embedder(session);
+    const embedder = new Embedder(await ModelSession.open("embedder", MODELS, options));
+    await embedder.embedText("warm up");
+    return embedder;
   }
 
   /** The windows a document is embedded by (Tokenizer.windows). */
@@ -28,12 +29,33 @@ export class Embedder {
     return this.session.tokenizer.windows(text, speaker);
   }
 
-  /** A text as the model reads it: what is longer than `max_tokens` is cut. */
-  embedText(text: string): Promise<Float32Array> {
-    return this.embed(this.session.tokenizer.text(text));
+  embedQuery(text: string): Promise<Float32Array> {
+    return this.embedText(`${this.session.spec.query_prefix ?? ""}${text}`);
   }
 
-  embed(sequence: TokenSequence): Promise<Float32Array> {
-    return this.session.run(sequence);
+  /** A text as the model reads it: what is longer than `max_tokens` is cut. */
+  async embedText(text: string): Promise<Float32Array> {
+    const [vector] = await this.embed([this.session.tokenizer.text(text)]);
+    return vector;
   }
+
+  /** All in one run; on a CPU one at a time (ModelSession.run). */
+  async embed(sequences: readonly TokenSequence[]): Promise<Float32Array[]> {
+    const outputs = await this.session.run(sequences);
+    return outputs.map((output) => sentenceVector(output, this.session.spec));
+  }
+}
+
+/**
+ * A text's vector, from what the graph gives for it: float32[dimension], or float32[tokens, dimension] of which the first counts.
+ * @throws StartupError where that is neither
+ */
+export function sentenceVector(output: Float32Array, { name, dimension, normalized, pooling }: Pick<ModelSpec<"embedder">, "name" | "dimension" | "normalized" | "pooling">): Float32Array {
+  if (pooling === undefined ? output.length !== dimension : output.length % dimension !== 0) {
+    throw new StartupError(`${name} gives ${output.length} values where its model.json says ${dimension}`);
+  }
+  const vector = output.slice(0, dimension);
+  if (normalized) return vector;
+  const length = Math.hypot(...vector);
+  return vector.map((value) => value / length);
 }

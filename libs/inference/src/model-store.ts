@@ -1,7 +1,8 @@
 import { StartupError } from "@memseal/errors";
 import { createHash } from "node:crypto";
+import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { isAbsolute, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
 
@@ -26,13 +27,17 @@ const common = {
   files: z.record(fileName, z.object({ bytes: z.number().int().positive(), sha256: z.string().regex(/^[0-9a-f]{64}$/) })),
 };
 
-const SCHEMAS = {
+export const SCHEMAS = {
   embedder: z.object({
     ...common,
     kind: z.literal("embedder"),
     dimension: z.number().int().positive(),
-    // Cosine is taken as a dot product everywhere.
-    normalized: z.literal(true),
+    /** Of what the graph gives; otherwise the embedder divides by the length. */
+    normalized: z.boolean(),
+    /** `cls`: the graph gives a vector a token, and the first is the text's. Absent: it gives the text's vector. */
+    pooling: z.literal("cls").optional(),
+    /** Set before each query, and before no document. */
+    query_prefix: z.string().optional(),
   }),
   "cross-encoder": z.object({ ...common, kind: z.literal("cross-encoder"), max_query_tokens: z.number().int().positive() }),
 } as const;
@@ -51,10 +56,11 @@ export interface LoadedModel<K extends ModelKind> {
 }
 
 export interface ModelChoice<K extends ModelKind> {
-  /** A name inside `modelsDir`, or an absolute path. */
+  /** A name, or an absolute path. */
   model: string;
   kind: K;
   provider: Provider;
+  /** Where a name is looked for before the models that ship. */
   modelsDir?: string | undefined;
 }
 
@@ -63,14 +69,7 @@ export interface ModelChoice<K extends ModelKind> {
  * @throws StartupError naming the file and what to do
  */
 export async function loadModel<K extends ModelKind>({ model, kind, provider, modelsDir }: ModelChoice<K>): Promise<LoadedModel<K>> {
-  const dir = resolve(modelsDir ?? SHIPPED_MODELS_DIR, model);
-  const specPath = join(dir, "model.json");
-  const parsed = SCHEMAS[kind].safeParse(parseJson(await read(specPath), specPath));
-  if (!parsed.success) {
-    const faults = parsed.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`);
-    throw new StartupError(`${specPath} does not describe a model of kind ${kind} (${faults.join("; ")})`);
-  }
-  const spec = parsed.data as ModelSpec<K>;
+  const { dir, spec } = await readSpec({ model, kind, modelsDir });
   const graphFile = spec.graphs[provider];
   if (graphFile === undefined) {
     throw new StartupError(`${spec.name} has no graph for ${provider}; choose another device or another model`);
@@ -78,6 +77,27 @@ export async function loadModel<K extends ModelKind>({ model, kind, provider, mo
   const graph = await readChecked(dir, graphFile, spec);
   const tokenizer = parseJson(await readChecked(dir, TOKENIZER_FILE, spec), join(dir, TOKENIZER_FILE));
   return { spec, graph, tokenizer };
+}
+
+/** What a model's folder says of it, and where that is. @throws StartupError */
+export async function readSpec<K extends ModelKind>({ model, kind, modelsDir }: Omit<ModelChoice<K>, "provider">): Promise<{ dir: string; spec: ModelSpec<K> }> {
+  const dir = folderOf(model, modelsDir);
+  const specPath = join(dir, "model.json");
+  const parsed = SCHEMAS[kind].safeParse(parseJson(await read(specPath), specPath));
+  if (!parsed.success) {
+    const faults = parsed.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`);
+    throw new StartupError(`${specPath} does not describe a model of kind ${kind} (${faults.join("; ")})`);
+  }
+  return { dir, spec: parsed.data as ModelSpec<K> };
+}
+
+/** @throws StartupError */
+function folderOf(model: string, modelsDir: string | undefined): string {
+  if (isAbsolute(model)) return model;
+  const dirs = modelsDir === undefined ? [SHIPPED_MODELS_DIR] : [modelsDir, SHIPPED_MODELS_DIR];
+  const dir = fileName.safeParse(model).success ? dirs.map((parent) => join(parent, model)).find((folder) => existsSync(folder)) : undefined;
+  if (dir === undefined) throw new StartupError(`there is no model ${model} among those that ship${modelsDir === undefined ? "" : ` or in ${modelsDir}`}: \`memseal models list\` names what there is`);
+  return dir;
 }
 
 async function readChecked(dir: string, file: string, spec: ModelSpec): Promise<Buffer> {
@@ -98,7 +118,7 @@ async function read(path: string): Promise<Buffer> {
     return await readFile(path);
   } catch (error) {
     throw new StartupError(
-      `${path} cannot be read; copy the model's folder whole from a release, or unset MEMSEAL_MODELS_DIR to use the models that ship`,
+      `${path} cannot be read; copy the model's folder whole from a release, or remove that folder to use the models that ship`,
       { cause: error },
     );
   }

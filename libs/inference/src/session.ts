@@ -1,6 +1,6 @@
 import { StartupError } from "@memseal/errors";
 import { env, InferenceSession, Tensor } from "onnxruntime-node";
-import { loadModel, type ModelKind, type ModelSpec, type Provider } from "./model-store.js";
+import { loadModel, readSpec, type ModelKind, type ModelSpec, type Provider } from "./model-store.js";
 import { Tokenizer, type TokenSequence } from "./tokenizer.js";
 
 // Failures are thrown; what the native library prints beside them is not a log line.
@@ -14,11 +14,13 @@ export type ModelByProvider = Readonly<{ cpu: string; cuda?: string }>;
 
 export interface LoadOptions {
   device: Device;
-  /** Folder of the models; the shipped ones when absent. */
+  /** Instead of the model that ships for the job. */
+  model?: string | undefined;
+  /** As in ModelChoice. */
   modelsDir?: string | undefined;
 }
 
-/** One checked model in memory, ready to run one sequence at a time. */
+/** One checked model in memory, ready to run. */
 export class ModelSession<K extends ModelKind> {
   private constructor(
     readonly spec: ModelSpec<K>,
@@ -28,13 +30,14 @@ export class ModelSession<K extends ModelKind> {
   ) {}
 
   /** @throws StartupError when a file is missing or altered, or the device asked for cannot be had */
-  static async open<K extends ModelKind>(kind: K, models: ModelByProvider, { device, modelsDir }: LoadOptions): Promise<ModelSession<K>> {
+  static async open<K extends ModelKind>(kind: K, shipped: ModelByProvider, { device, model, modelsDir }: LoadOptions): Promise<ModelSession<K>> {
+    const models = model === undefined ? shipped : await providersOf(kind, model, modelsDir);
     switch (device) {
       case "cpu":
         return ModelSession.#create(kind, models.cpu, "cpu", modelsDir);
       case "cuda":
         if (models.cuda === undefined) {
-          throw new StartupError(`no shipped ${kind} runs on cuda; set MEMSEAL_DEVICE to auto or cpu for it`);
+          throw new StartupError(`${model ?? `no shipped ${kind}`} ${model === undefined ? "runs" : "does not run"} on cuda; set MEMSEAL_DEVICE to auto or cpu for it`);
         }
         return ModelSession.#create(kind, models.cuda, "cuda", modelsDir);
       case "auto":
@@ -67,24 +70,33 @@ export class ModelSession<K extends ModelKind> {
   }
 
   /**
-   * The output for one sequence, float32[values]. Never a batch: a dynamically quantised graph takes one activation
-   * scale a tensor, so in a batch a result would change with what else is in flight.
+   * The output for each sequence, float32[values]. On a CPU never for more than one: a dynamically quantised graph takes one
+   * activation scale a tensor, so in a batch a result would change with what else is in flight.
    */
-  async run({ ids, typeIds }: TokenSequence): Promise<Float32Array> {
-    const shape = [1, ids.length];
+  async run(sequences: readonly TokenSequence[]): Promise<Float32Array[]> {
+    const width = Math.max(...sequences.map(({ ids }) => ids.length));
+    const shape = [sequences.length, width];
+    const tensor = (valuesOf: (sequence: TokenSequence) => readonly number[]) => {
+      const values = new BigInt64Array(sequences.length * width);
+      for (const [row, sequence] of sequences.entries()) for (const [i, value] of valuesOf(sequence).entries()) values[row * width + i] = BigInt(value);
+      return new Tensor("int64", values, shape);
+    };
     const outputs = await this.session.run({
-      input_ids: new Tensor("int64", BigInt64Array.from(ids, BigInt), shape),
-      attention_mask: new Tensor("int64", new BigInt64Array(ids.length).fill(1n), shape),
-      token_type_ids: new Tensor("int64", BigInt64Array.from(typeIds, BigInt), shape),
+      input_ids: tensor(({ ids }) => ids),
+      // 0 where a shorter sequence is filled up: the model reads nothing there.
+      attention_mask: tensor(({ ids }) => ids.map(() => 1)),
+      token_type_ids: tensor(({ typeIds }) => typeIds),
     });
-    return outputs[this.spec.output].data as Float32Array;
+    const data = outputs[this.spec.output].data as Float32Array;
+    const size = data.length / sequences.length;
+    return sequences.map((_, row) => data.subarray(row * size, (row + 1) * size));
   }
+}
 
-  /** @throws StartupError when the graph gives another number of values than its model.json says */
-  async warmUp(values: number): Promise<void> {
-    const { length } = await this.run(this.tokenizer.text("warm up"));
-    if (length !== values) throw new StartupError(`${this.spec.name} gives ${length} values where its model.json says ${values}`);
-  }
+/** A model by the providers that it has a graph for. */
+async function providersOf(kind: ModelKind, model: string, modelsDir: string | undefined): Promise<ModelByProvider> {
+  const { graphs } = (await readSpec({ model, kind, modelsDir })).spec;
+  return graphs.cuda === undefined ? { cpu: model } : { cpu: model, cuda: model };
 }
 
 class DeviceMissingError extends StartupError {}

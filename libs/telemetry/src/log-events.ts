@@ -62,6 +62,10 @@ export const LOG_EVENTS = {
   "sealed rows do not open": ["count"],
   "integrity failure not audited": ["error"],
   "maintenance failed": ["count", "error"],
+  /** Texts leave this machine. */
+  "texts are sent to an embedding endpoint": ["address", "model"],
+  /** count: which attempt it was. */
+  "embedding endpoint failed": ["reason", "count"],
   "model loaded": ["model", "provider", "durationMs", "count"],
   "model worker lost": ["error"],
   "model worker ended": ["exitCode", "error"],
