@@ -12,6 +12,8 @@ export interface OpenApi {
   components: { schemas: Record<string, { properties?: object; additionalProperties?: unknown }> };
 }
 
+const EVENTS = { $ref: "#/components/schemas/SearchEvents" };
+
 /** Holds answers to what the OpenAPI document says of their operation. */
 export class DescribedAnswers {
   readonly #operations: ReadonlyMap<string, Operation>;
@@ -34,9 +36,14 @@ export class DescribedAnswers {
     const answered = String(status ?? (code === "ok" ? success : undefined));
     if (answered === "undefined") return;
     const { content } = responses[answered] ?? fail(`${operationId} answered ${answered}, which is not in the document`);
-    const { schema } = content[code === "ok" ? "application/json" : "application/problem+json"] ?? fail(`${operationId} ${answered} has no such content`);
-    const validate = this.#validator(`${operationId} ${answered}`, schema);
-    if (!validate(body)) fail(`${operationId} answered ${answered} otherwise than the document says: ${this.#ajv.errorsText(validate.errors)}`);
+    const isStream = code === "ok" && "text/event-stream" in content;
+    const { schema } = content[code !== "ok" ? "application/problem+json" : isStream ? "text/event-stream" : "application/json"] ?? fail(`${operationId} ${answered} has no such content`);
+    const validate = isStream ? this.#validator("events", EVENTS) : this.#validator(`${operationId} ${answered}`, schema);
+    // A stream is held to it event by event: its data by its name.
+    const parts = isStream ? (body["events"] as { event: string; data: unknown }[]).map(({ event, data }) => ({ [event]: data })) : [body];
+    for (const part of parts) {
+      if (!validate(part)) fail(`${operationId} answered ${answered} otherwise than the document says: ${this.#ajv.errorsText(validate.errors)}`);
+    }
   }
 
   #validator(name: string, schema: object): ValidateFunction {

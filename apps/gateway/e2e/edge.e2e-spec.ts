@@ -43,3 +43,44 @@ describe("the description of the API", () => {
     expect(await response.json()).toMatchObject({ code: "not_found" });
   });
 });
+
+describe("a page in a browser", () => {
+  const PAGE = "https://app.example";
+  const preflight = (at: Gateway, origin: string) => at.fetch("/v1/memories", {
+    method: "OPTIONS",
+    headers: { origin, "access-control-request-method": "POST", "access-control-request-headers": "authorization,content-type,idempotency-key" },
+  });
+  const allowed = ({ headers }: Response) => [...headers].filter(([name]) => name.startsWith("access-control-"));
+
+  it("may not call, unless its origin is configured", async () => {
+    const asked = await preflight(gateway, PAGE);
+    expect({ status: asked.status, allowed: allowed(asked) }).toEqual({ status: 404, allowed: [] });
+    expect(allowed(await gateway.fetch("/v1/memories", { headers: { origin: PAGE } }))).toEqual([]);
+  });
+
+  it("of a configured origin may, without cookies, and reads what an answer says beside its body; no other may", async () => {
+    const open = await stack.startGateway({ MEMSEAL_CORS_ORIGINS: `${PAGE},http://localhost:3000` });
+    for (const origin of [PAGE, "http://localhost:3000"]) {
+      const asked = await preflight(open, origin);
+      expect({ status: asked.status, vary: asked.headers.get("vary"), allowed: Object.fromEntries(allowed(asked)) }).toMatchObject({
+        status: 204,
+        vary: expect.stringContaining("Origin") as string,
+        allowed: {
+          "access-control-allow-origin": origin,
+          "access-control-allow-methods": "GET, POST, PATCH, DELETE",
+          "access-control-allow-headers": "authorization, content-type, request-timeout-ms, x-request-id, idempotency-key, if-match",
+          "access-control-max-age": "600",
+        },
+      });
+      expect(asked.headers.get("access-control-allow-credentials")).toBeNull();
+      const refused = await open.fetch("/v1/memories", { headers: { origin } });
+      expect({ status: refused.status, origin: refused.headers.get("access-control-allow-origin") }).toEqual({ status: 401, origin });
+      expect(refused.headers.get("access-control-expose-headers")).toMatch(/x-request-id.*retry-after/);
+    }
+    for (const origin of ["https://app.example.evil", "http://app.example", "https://sub.app.example", "https://app.example:8443", "null", "*"]) {
+      expect((await preflight(open, origin)).headers.get("access-control-allow-origin")).toBeNull();
+      expect((await open.fetch("/v1/memories", { headers: { origin } })).headers.get("access-control-allow-origin")).toBeNull();
+    }
+    await open.stop();
+  });
+});

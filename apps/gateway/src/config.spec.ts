@@ -32,6 +32,15 @@ describe("the gateway's variables", () => {
     expect(parseConfig(gatewayConfig, { ...REQUIRED, MEMSEAL_HTTP_ADDRESS: address }).MEMSEAL_HTTP_ADDRESS).toEqual({ address, ...parts });
   });
 
+  it("name the origins whose pages may call: none unless set", () => {
+    const originsOf = (text: string) => parseConfig(gatewayConfig, { ...REQUIRED, MEMSEAL_CORS_ORIGINS: text }).MEMSEAL_CORS_ORIGINS;
+    expect(originsOf("")).toBeUndefined();
+    expect(originsOf("https://app.example, http://localhost:3000")).toEqual(["https://app.example", "http://localhost:3000"]);
+    for (const wrong of ["*", "https://*.example", "null", "app.example", "https://app.example/", "https://app.example:443", "HTTPS://app.example", "https://a,", "file://", "https://u@a"]) {
+      expect(() => originsOf(wrong)).toThrow(/MEMSEAL_CORS_ORIGINS: must be origins/);
+    }
+  });
+
   it.each(["7480", ":7480", "host", "http://host:80", "host:port", "unix:/a"])("refuse %s as an HTTP address", (address) => {
     expect(() => parseConfig(gatewayConfig, { ...REQUIRED, MEMSEAL_HTTP_ADDRESS: address })).toThrow(/MEMSEAL_HTTP_ADDRESS/);
   });

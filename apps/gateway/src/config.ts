@@ -9,6 +9,14 @@ const httpAddress = z.string().regex(HOST_AND_PORT, "must be host:port").transfo
   return { address, host: host.replace(/^\[|\]$/g, ""), port: Number(port) };
 });
 
+/** Such as `https://app.example`, several with commas. Each is named: `*` would let every page in the world try keys. */
+const origins = z.string().transform((text) => text.split(",").map((origin) => origin.trim()))
+  .refine((all) => all.every(isOrigin), "must be origins such as https://app.example, with commas between them and nothing after the host and port; * is none");
+
+function isOrigin(text: string): boolean {
+  return /^https?:[^*]+$/.test(text) && URL.canParse(text) && new URL(text).origin === text;
+}
+
 /** The variables of the gateway. Addresses of services are `host:port` or `unix:/path`. */
 export const gatewayConfig = z.object({
   ...transportVariables,
@@ -32,6 +40,8 @@ export const gatewayConfig = z.object({
   MEMSEAL_RERANK_DEPTH: z.coerce.number().int().min(1).max(100).default(24),
   /** What a logit counts beside the fused score. */
   MEMSEAL_RERANK_WEIGHT: z.coerce.number().min(0).max(10).default(0.5),
+  /** Whose pages may call from a browser. None: no page may. */
+  MEMSEAL_CORS_ORIGINS: origins.optional(),
   MEMSEAL_TRACK: track,
 });
 

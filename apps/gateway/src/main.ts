@@ -8,6 +8,7 @@ import { NestFactory } from "@nestjs/core";
 import type { MicroserviceOptions } from "@nestjs/microservices";
 import type { NestFastifyApplication } from "@nestjs/platform-fastify";
 import { gatewayConfig } from "./config.js";
+import { corsFor } from "./cors.js";
 import { GatewayMetrics } from "./gateway-metrics.js";
 import { GatewayModule } from "./gateway.module.js";
 import { createHttpServer, prepareHttpServer } from "./http-server.js";
@@ -33,6 +34,7 @@ await runService(log, async () => {
   const app = await NestFactory.create<NestFastifyApplication>(GatewayModule.create(config, services, log), adapter, options);
   app.useGlobalFilters(httpErrors);
   callers.keepCurrent(adapter.getHttpServer());
+  if (config.MEMSEAL_CORS_ORIGINS !== undefined) app.enableCors(corsFor(config.MEMSEAL_CORS_ORIGINS));
   prepareHttpServer(adapter, app.get(GatewayMetrics), httpErrors);
 
   const packages = { [MEMORY_PACKAGE]: { MemoryService: memoryService } };

@@ -2,9 +2,10 @@ import { statusOf, type ErrorCode } from "@memseal/errors";
 import { MAX_MESSAGE_BYTES, REPLAYED_KEY, REQUEST_ID_KEY } from "@memseal/transport";
 import { ANSWER_SCHEMAS } from "./answer-schemas.js";
 import { FILTER_SCHEMAS } from "./filter-schemas.js";
-import { OPERATIONS, type Operation, type Parameter } from "./operations.js";
+import { ANSWER_HEADERS, IDEMPOTENCY_KEY, REQUEST_ID, TIMEOUT } from "./headers.js";
+import { OPERATIONS, type Operation } from "./operations.js";
 import { REQUEST_SCHEMAS } from "./request-schemas.js";
-import { ref, type Schema } from "./schema.js";
+import { ref, type Parameter } from "./schema.js";
 
 const DESCRIPTION = `
 A self-hosted memory service that keeps nothing readable at rest. The same calls are gRPC, \`memseal.v1.MemoryService\`.
@@ -19,12 +20,6 @@ const COMMON_ERRORS: readonly ErrorCode[] = [
   "invalid_argument", "unauthenticated", "permission_denied", "resource_exhausted", "unavailable", "deadline_exceeded", "internal",
 ];
 
-const TIMEOUT: Parameter = {
-  name: "Request-Timeout-Ms",
-  description: "How long the caller waits; the deadline of every hop. Default 10 s, at most 30 s.",
-  schema: { type: "string", pattern: "^\\d{1,9}$" },
-};
-const REQUEST_ID: Parameter = { name: REQUEST_ID_KEY, description: "The caller's id of this request; anything else than a short plain name is replaced.", schema: { type: "string", maxLength: 64 } };
 const PATH_PARAMETERS: readonly Parameter[] = [
   { name: "id", description: "Of the memory.", schema: { type: "string", format: "uuid" } },
   { name: "name", description: "Of the file.", schema: { type: "string" } },
@@ -45,7 +40,7 @@ export function openApiDocument(version: string): Readonly<Record<string, unknow
     paths: pathsOf(OPERATIONS),
     components: {
       schemas: { ...REQUEST_SCHEMAS, ...FILTER_SCHEMAS, ...ANSWER_SCHEMAS },
-      headers: HEADERS,
+      headers: ANSWER_HEADERS,
       securitySchemes: {
         bearer: { type: "http", scheme: "bearer", description: "An API key `msk_...`, a token of `POST /v1/tokens`, or a JWT of a configured issuer." },
       },
@@ -53,14 +48,7 @@ export function openApiDocument(version: string): Readonly<Record<string, unknow
   };
 }
 
-const header = (description: string, schema: Schema): object => ({ description, schema });
-const HEADERS = {
-  [REQUEST_ID_KEY]: header("Id of this request, as in logs.", { type: "string" }),
-  [REPLAYED_KEY]: header("`true` where this is the answer to an earlier request of the same Idempotency-Key.", { const: "true" }),
-  "retry-after": header("Seconds after which trying again makes sense.", { type: "string", pattern: "^\\d+$" }),
-  "www-authenticate": header("How to authenticate.", { const: "Bearer" }),
-};
-const headers = (...names: (keyof typeof HEADERS)[]): object => Object.fromEntries(names.map((name) => [name, { $ref: `#/components/headers/${name}` }]));
+const headers = (...names: (keyof typeof ANSWER_HEADERS)[]): object => Object.fromEntries(names.map((name) => [name, { $ref: `#/components/headers/${name}` }]));
 
 function pathsOf(operations: readonly Operation[]): object {
   const paths: Record<string, Record<string, object>> = {};
@@ -69,7 +57,7 @@ function pathsOf(operations: readonly Operation[]): object {
 }
 
 function operationOf({ id, tag, summary, description, scope, path, query = [], headers: own = [], body, success, errors = [] }: Operation): object {
-  const isReplayable = own.some(({ name }) => name === "Idempotency-Key");
+  const isReplayable = own.includes(IDEMPOTENCY_KEY);
   const parameters = [
     ...PATH_PARAMETERS.filter(({ name }) => path.includes(`{${name}}`)).map((one) => parameter("path", one)),
     ...query.map((one) => parameter("query", one)),
@@ -86,7 +74,7 @@ function operationOf({ id, tag, summary, description, scope, path, query = [], h
     responses: {
       [success.status]: {
         description: success.description,
-        headers: headers(REQUEST_ID_KEY, ...(isReplayable ? [REPLAYED_KEY] as const : [])),
+        headers: headers(REQUEST_ID_KEY, ...(isReplayable ? [REPLAYED_KEY] as const : []), ...(success.isTagged ? ["etag"] as const : [])),
         content: success.content,
       },
       ...problemsOf([...(scope === undefined ? ["internal"] as const : COMMON_ERRORS), ...errors], body !== undefined),

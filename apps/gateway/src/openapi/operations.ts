@@ -1,7 +1,8 @@
 import { LIMITS } from "@memseal/contracts";
 import type { ErrorCode } from "@memseal/errors";
 import { ANSWER_EXAMPLES, REQUEST_EXAMPLES } from "./examples.js";
-import { ref, text, type Schema } from "./schema.js";
+import { IDEMPOTENCY_KEY, IF_MATCH } from "./headers.js";
+import { ref, text, type Parameter, type Schema } from "./schema.js";
 
 export type Verb = "get" | "post" | "patch" | "delete";
 
@@ -9,6 +10,8 @@ export type Verb = "get" | "post" | "patch" | "delete";
 export interface Success {
   status: 200 | 201;
   description: string;
+  /** Whether it is one version of a memory. */
+  isTagged?: true;
   content: Readonly<Record<string, { schema: Schema; example?: unknown }>>;
 }
 
@@ -29,27 +32,11 @@ export interface Operation {
   errors?: readonly ErrorCode[];
 }
 
-export interface Parameter {
-  name: string;
-  description: string;
-  /** One of both: a value, or JSON in one. */
-  schema?: Schema;
-  json?: Schema;
-}
-
 const json = (name: string, example: unknown): Success["content"] => ({ "application/json": { schema: ref(name), example } });
 
 const LIMIT: Parameter = { name: "limit", description: "How many a page.", schema: { type: "integer", minimum: 1, maximum: LIMITS.listPage, default: LIMITS.listPageDefault } };
 const CURSOR: Parameter = { name: "cursor", description: "`next_cursor` of the page before.", schema: text(LIMITS.cursorCharacters) };
 const USER_ID: Parameter = { name: "user_id", description: "Must be the credential's own user.", schema: text(LIMITS.userIdCharacters) };
-
-/** Also on whatever else changes memories. */
-const IDEMPOTENCY_KEY: Parameter = {
-  name: "Idempotency-Key",
-  description: "Names this request: the same one again within 24 h is answered as the first was and marked `idempotent-replayed: true`; another one under the same key is refused (409).",
-  schema: { type: "string", pattern: "^[\\x21-\\x7e]{1,255}$" },
-};
-const IF_MATCH: Parameter = { name: "If-Match", description: "The version the caller has read; any other is refused (412).", schema: { type: "string", pattern: '^("\\d{1,10}"|\\d{1,10})$' } };
 
 const CHANGES: readonly ErrorCode[] = ["already_exists", "aborted"];
 
@@ -72,7 +59,7 @@ export const OPERATIONS: readonly Operation[] = [
   {
     verb: "post", path: "/v1/memories/search/stream", id: "searchStream", tag: "search", scope: "read",
     summary: "Find memories, the fused order at once",
-    description: "Server-sent events: `results`, then `reranked` or `rerank_skipped`, then `done`; `error` where it fails after it began. Their data are the members of the schema `SearchEvents`.",
+    description: "Server-sent events: `results`, then `reranked` or `rerank_skipped`, then `done`; `error` where it fails after they began. Their data are the members of the schema `SearchEvents`.",
     body: { schema: ref("SearchRequest"), examples: REQUEST_EXAMPLES.searchStream },
     success: {
       status: 200,
@@ -100,7 +87,7 @@ export const OPERATIONS: readonly Operation[] = [
   {
     verb: "get", path: "/v1/memories/{id}", id: "get", tag: "memories", scope: "read",
     summary: "Read one memory",
-    success: { status: 200, description: "The memory.", content: json("Memory", ANSWER_EXAMPLES.get) },
+    success: { status: 200, description: "The memory.", isTagged: true, content: json("Memory", ANSWER_EXAMPLES.get) },
     errors: ["not_found", "data_loss"],
   },
   {
@@ -108,7 +95,7 @@ export const OPERATIONS: readonly Operation[] = [
     summary: "Change a memory",
     body: { schema: ref("UpdateRequest"), examples: REQUEST_EXAMPLES.update, mediaTypes: ["application/merge-patch+json", "application/json"] },
     headers: [IDEMPOTENCY_KEY, IF_MATCH],
-    success: { status: 200, description: "The memory as it is now.", content: json("Memory", ANSWER_EXAMPLES.update) },
+    success: { status: 200, description: "The memory as it is now.", isTagged: true, content: json("Memory", ANSWER_EXAMPLES.update) },
     errors: ["not_found", "data_loss", "failed_precondition", ...CHANGES],
   },
   {
@@ -143,8 +130,10 @@ export const OPERATIONS: readonly Operation[] = [
   {
     verb: "post", path: "/v1/tokens", id: "createToken", tag: "administration", scope: "delegate",
     summary: "Make a short-lived token for exactly one user",
+    description: "Answers 501 in this release.",
     body: { schema: ref("CreateTokenRequest"), examples: REQUEST_EXAMPLES.createToken },
     success: { status: 201, description: "The token.", content: json("CreateTokenResponse", ANSWER_EXAMPLES.createToken) },
+    errors: ["unimplemented"],
   },
   {
     verb: "get", path: "/v1/audit", id: "listAudit", tag: "administration", scope: "admin",

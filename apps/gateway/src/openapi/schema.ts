@@ -4,6 +4,14 @@ import { LIMITS } from "@memseal/contracts";
 export type Schema = Readonly<Record<string, unknown>>;
 export type Properties = Readonly<Record<string, Schema>>;
 
+export interface Parameter {
+  name: string;
+  description: string;
+  /** One of both: a value, or JSON in one. */
+  schema?: Schema;
+  json?: Schema;
+}
+
 /** A schema by its name in the document's components. */
 export function ref(name: string): Schema {
   return { $ref: `#/components/schemas/${name}` };
