@@ -57,6 +57,11 @@ export class Stack {
     return this.#started.flatMap(({ lines }) => lines).join("\n");
   }
 
+  /** Of every process it started. */
+  get pids(): number[] {
+    return this.#started.map(({ pid }) => pid);
+  }
+
   /** The variables of a gateway's key files. */
   get gatewayFiles(): Record<string, string> {
     return { MEMSEAL_TENANT_SECRET_FILE: this.files.tenantSecret, MEMSEAL_PEPPER_FILE: this.files.pepper, MEMSEAL_ASSERTION_KEY_FILE: this.files.privateKey };

@@ -40,6 +40,8 @@ export const gatewayConfig = z.object({
   MEMSEAL_RERANK_DEPTH: z.coerce.number().int().min(1).max(100).default(24),
   /** What a logit counts beside the fused score. */
   MEMSEAL_RERANK_WEIGHT: z.coerce.number().min(0).max(10).default(0.5),
+  /** How long a request may take to arrive, its body included: longer than any deadline. */
+  MEMSEAL_HTTP_RECEIVE_TIMEOUT_MS: z.coerce.number().int().min(1_000).max(600_000).default(60_000),
   /** Whose pages may call from a browser. None: no page may. */
   MEMSEAL_CORS_ORIGINS: origins.optional(),
   MEMSEAL_TRACK: track,

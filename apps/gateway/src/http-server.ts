@@ -1,7 +1,8 @@
 import { finished } from "node:stream/promises";
+import type { Socket } from "node:net";
 import type { TlsOptions } from "node:tls";
 import { UnimplementedError } from "@memseal/errors";
-import { failureOf, MAX_MESSAGE_BYTES, REQUEST_ID_KEY, requestIdFrom, type HttpErrorFilter } from "@memseal/transport";
+import { connectionFaultOf, failureOf, MAX_MESSAGE_BYTES, problemOf, REQUEST_ID_KEY, requestIdFrom, type HttpErrorFilter } from "@memseal/transport";
 import { FastifyAdapter } from "@nestjs/platform-fastify";
 import { errorCodes, type FastifyRequest, type FastifyServerOptions } from "fastify";
 import type { GatewayMetrics, Method } from "./gateway-metrics.js";
@@ -10,8 +11,12 @@ import { CALLS_NOT_SERVED } from "./not-served-yet.js";
 /** How much of a body that is too large is read and dropped. */
 const DISCARD_BYTES = 8 * MAX_MESSAGE_BYTES;
 
-/** Longer than any deadline: a body that takes more is not being sent. */
-const BODY_TIMEOUT_MS = 60_000;
+/** How long the head of a request may take: it is one packet or two. */
+const HEAD_TIMEOUT_MS = 10_000;
+/** How often connections are looked at for requests that take too long to arrive. */
+const CHECK_INTERVAL_MS = 1_000;
+/** How long a connection may be kept without a request: longer than proxies keep theirs, so that they close first. */
+const KEEP_ALIVE_MS = 72_000;
 
 const METHODS: Readonly<Record<string, Method | "other">> = {
   ...Object.fromEntries(CALLS_NOT_SERVED.map(({ method, url }) => [`${method} ${url}`, "other"] as const)),
@@ -22,18 +27,44 @@ const METHODS: Readonly<Record<string, Method | "other">> = {
   "DELETE /v1/memories/:id": "delete",
 };
 
-/** Fastify that takes JSON alone, names each request, and answers every fault with a problem document; under TLS where options of it are given. */
-export function createHttpServer(filter: HttpErrorFilter, https?: TlsOptions): FastifyAdapter {
-  const options: FastifyServerOptions & { https?: TlsOptions } = {
-    ...(https && { https }),
+export interface HttpServerSpec {
+  /** How long a whole request may take to arrive. */
+  receiveTimeoutMs: number;
+  /** Options of TLS; plaintext without. */
+  https?: TlsOptions | undefined;
+}
+
+/** Fastify that takes JSON alone, names each request, waits for none for ever, and answers every fault with a problem document. */
+export function createHttpServer(filter: HttpErrorFilter, { receiveTimeoutMs, https }: HttpServerSpec): FastifyAdapter {
+  const waiting = { headersTimeout: Math.min(HEAD_TIMEOUT_MS, receiveTimeoutMs), connectionsCheckingInterval: CHECK_INTERVAL_MS };
+  const options: FastifyServerOptions & { https?: TlsOptions; http?: typeof waiting } = {
+    ...(https ? { https: { ...https, ...waiting } } : { http: waiting }),
     bodyLimit: MAX_MESSAGE_BYTES,
-    requestTimeout: BODY_TIMEOUT_MS,
+    requestTimeout: receiveTimeoutMs,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    clientErrorHandler: answerClientError,
     // A request that arrives while the gateway stops is answered like any other.
     return503OnClosing: false,
     genReqId: ({ headers }) => requestIdFrom(headers[REQUEST_ID_KEY]),
     frameworkErrors: (error, request, reply) => { filter.answer(error, request, reply); },
   };
   return new FastifyAdapter(options);
+}
+
+/** What is no HTTP, or takes too long to become it: there is no request yet that could be answered, and none may follow on that connection. */
+function answerClientError(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (error.code === "ECONNRESET" || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const fault = connectionFaultOf(error.code);
+  const requestId = requestIdFrom(undefined);
+  const body = JSON.stringify(problemOf(fault, requestId));
+  const head = [
+    `HTTP/1.1 ${fault.status} ${fault.title}`, "content-type: application/problem+json", `content-length: ${Buffer.byteLength(body)}`,
+    `${REQUEST_ID_KEY}: ${requestId}`, "cache-control: no-store", "connection: close",
+  ];
+  socket.end(`${head.join("\r\n")}\r\n\r\n${body}`, () => { socket.destroy(); });
 }
 
 /** Hooks and parsers, which Nest allows only once the application exists, and routes that only say that they are not served. */
@@ -65,6 +96,8 @@ export function prepareHttpServer(adapter: FastifyAdapter, metrics: GatewayMetri
     done();
   });
   server.addHook("preParsing", async (request, _reply, body) => {
+    // Unpacked, a body could be a thousand times as large as what was sent.
+    if ((request.headers["content-encoding"] ?? "identity") !== "identity") throw new errorCodes.FST_ERR_CTP_INVALID_MEDIA_TYPE();
     const bytes = Number(request.headers["content-length"] ?? 0);
     if (bytes <= MAX_MESSAGE_BYTES || bytes > DISCARD_BYTES) return body;
     // A client that is still sending would see its connection break before it reads the answer. One that leaves needs none.

@@ -29,7 +29,7 @@ await runService(log, async () => {
     variables: ["MEMSEAL_PUBLIC_TLS_CERT_FILE", "MEMSEAL_PUBLIC_TLS_KEY_FILE"],
     allowPlaintext: config.MEMSEAL_ALLOW_PLAINTEXT,
   }, log);
-  const adapter = createHttpServer(httpErrors, callers.httpsOptions(http.address));
+  const adapter = createHttpServer(httpErrors, { receiveTimeoutMs: config.MEMSEAL_HTTP_RECEIVE_TIMEOUT_MS, https: callers.httpsOptions(http.address) });
   const options: Readonly<NestApplicationOptions> = { logger: false, abortOnError: false, bodyParser: false };
   const app = await NestFactory.create<NestFastifyApplication>(GatewayModule.create(config, services, log), adapter, options);
   app.useGlobalFilters(httpErrors);
@@ -41,7 +41,7 @@ await runService(log, async () => {
   const standard = new StandardServices({ services: serviceNames(packages), descriptors: FILE_DESCRIPTORS });
   // Deferred: Nest would bind the handlers at once, without the filter.
   app
-    .connectMicroservice<MicroserviceOptions>(grpcServer({ address: grpcAddress, packages, standard, security: callers }), { deferInitialization: true })
+    .connectMicroservice<MicroserviceOptions>(grpcServer({ address: grpcAddress, packages, standard, security: callers, isPublic: true }), { deferInitialization: true })
     .useGlobalFilters(new GrpcErrorFilter(log));
   await app.startAllMicroservices();
   await app.listen(http.port, http.host);

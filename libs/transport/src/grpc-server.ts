@@ -27,13 +27,23 @@ export interface GrpcServerSpec {
   packages: Packages;
   standard: StandardServices;
   security: TransportSecurity;
+  /** Whether callers connect to it, rather than our own services. */
+  isPublic?: boolean;
   /** The largest request it accepts; 8 MiB, the limit for callers, unless set. */
   maxReceiveBytes?: number;
   interceptors?: readonly ServerInterceptor[];
 }
 
+/** What strangers' connections may do: a peer that answers no ping is gone, one without calls is not kept, and none holds more than this many calls. */
+const PUBLIC_CONNECTIONS = {
+  "grpc.keepalive_time_ms": 10_000,
+  "grpc.keepalive_timeout_ms": 10_000,
+  "grpc.max_connection_idle_ms": 300_000,
+  "grpc.max_concurrent_streams": 1_000,
+};
+
 /** Options of a Nest gRPC server that serves generated definitions: no .proto file ships. @throws StartupError for plaintext that is not allowed */
-export function grpcServer({ address, packages, standard, security, maxReceiveBytes = MAX_MESSAGE_BYTES, interceptors = [] }: GrpcServerSpec): Required<Pick<GrpcOptions, "transport" | "options">> {
+export function grpcServer({ address, packages, standard, security, maxReceiveBytes = MAX_MESSAGE_BYTES, interceptors = [], isPublic = false }: GrpcServerSpec): Required<Pick<GrpcOptions, "transport" | "options">> {
   const definitions = Object.entries(packages).flatMap(([name, services]) =>
     Object.entries(services).map(([service, definition]) => [`${name}.${service}`, definition]),
   );
@@ -47,7 +57,7 @@ export function grpcServer({ address, packages, standard, security, maxReceiveBy
       maxReceiveMessageLength: maxReceiveBytes,
       gracefulShutdown: true,
       // Nest passes them on to grpc-js, whose server takes more than its type of channel options says.
-      channelOptions: { interceptors },
+      channelOptions: { interceptors, ...(isPublic ? PUBLIC_CONNECTIONS : {}) },
       onLoadPackageDefinition: (_definition: unknown, server: Server) => {
         standard.addToServer(server);
       },

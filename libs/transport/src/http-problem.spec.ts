@@ -1,5 +1,5 @@
 import { AppError, InvalidArgumentError, NotFoundError, OverloadedError, UnauthenticatedError, UnavailableError } from "@memseal/errors";
-import { httpFaultOf, problemHeaders, problemOf } from "./http-problem.js";
+import { connectionFaultOf, httpFaultOf, problemHeaders, problemOf } from "./http-problem.js";
 
 const ofFramework = (statusCode: number) => Object.assign(new Error("Cannot GET /v1/secrets?text=mine"), { statusCode });
 const ofNest = (status: number) => Object.assign(new Error("Cannot GET /v1/secrets?text=mine"), { getStatus: () => status });
@@ -35,6 +35,15 @@ describe("an HTTP problem", () => {
       expect(problem).toMatchObject({ status, code });
       expect(JSON.stringify(problem)).not.toContain("mine");
     }
+  });
+
+  it.each([
+    ["ERR_HTTP_REQUEST_TIMEOUT", 408, "deadline_exceeded"],
+    ["HPE_HEADER_OVERFLOW", 431, "invalid_argument"],
+    ["HPE_INVALID_METHOD", 400, "invalid_argument"],
+    [undefined, 400, "invalid_argument"],
+  ])("answers a connection without a request (%s) with %i %s", (given, status, code) => {
+    expect(problemOf(connectionFaultOf(given), "r-1")).toMatchObject({ status, code });
   });
 
   it("keeps the status of our own error even where it has a status code of another meaning", () => {

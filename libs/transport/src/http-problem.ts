@@ -27,12 +27,24 @@ export function httpFaultOf(thrown: unknown): HttpFault {
     case 413:
       return { error: new AppError("resource_exhausted", `the body must have at most ${MAX_MESSAGE_BYTES} bytes`), status: 413, title: "Content too large" };
     case 415:
-      return { error: new InvalidArgumentError("content-type", "must be application/json"), status: 415, title: "Unsupported media type" };
+      return { error: new InvalidArgumentError("content-type", "must be application/json, and the body sent as it is, without a content-encoding"), status: 415, title: "Unsupported media type" };
     case 400:
     case 414:
       return fault(new InvalidArgumentError("request", "is not well-formed: check the path's encoding and length, and that the body is one JSON value without the name __proto__"));
     default:
       return fault(toAppError(thrown));
+  }
+}
+
+/** What HTTP answers to a connection on which no request was understood, by the code that Node's parser gives. */
+export function connectionFaultOf(code: string | undefined): HttpFault {
+  switch (code) {
+    case "ERR_HTTP_REQUEST_TIMEOUT":
+      return { error: new AppError("deadline_exceeded", "the request took too long to arrive"), status: 408, title: "Request timeout" };
+    case "HPE_HEADER_OVERFLOW":
+      return { error: new InvalidArgumentError("request", "has too many or too large headers"), status: 431, title: "Request header fields too large" };
+    default:
+      return fault(new InvalidArgumentError("request", "is not HTTP/1.1"));
   }
 }
 

@@ -165,7 +165,7 @@ async function servedRoutes(): Promise<string[]> {
     });
     const log = new Logger("gateway");
     const errors = new HttpErrorFilter(log);
-    const adapter = createHttpServer(errors);
+    const adapter = createHttpServer(errors, { receiveTimeoutMs: 1_000 });
     const routes: string[] = [];
     adapter.getInstance().addHook("onRoute", ({ method, url }) => {
       for (const one of [method].flat()) routes.push(`${one} ${url.replace(/:(\w+)/g, "{$1}")}`);
