@@ -1,3 +1,4 @@
+import { logVerbosity, setLogVerbosity } from "@grpc/grpc-js";
 import { AppError } from "@memseal/errors";
 import type { Logger } from "@memseal/telemetry";
 
@@ -25,6 +26,8 @@ const REPEATED_WITHIN_MS = 1_000;
  * when it cannot start, with exit code 1 when it has not stopped in time, and at once on a second signal.
  */
 export async function runService(log: Logger, start: () => Promise<RunningService>, { stopWithinMs = STOP_WITHIN_MS }: RunServiceOptions = {}): Promise<void> {
+  // It would write lines of its own, which are no JSON and whose words are not ours, unless somebody asks for them.
+  if (process.env["GRPC_VERBOSITY"] === undefined) setLogVerbosity(logVerbosity.NONE);
   const stopping = stopRequest(log, stopWithinMs);
   let service: RunningService;
   try {
