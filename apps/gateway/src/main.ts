@@ -24,7 +24,7 @@ await runService(log, async () => {
   const options: Readonly<NestApplicationOptions> = { logger: false, abortOnError: false, bodyParser: false };
   const app = await NestFactory.create<NestFastifyApplication>(GatewayModule.create(config, log), adapter, options);
   app.useGlobalFilters(httpErrors);
-  prepareHttpServer(adapter, app.get(GatewayMetrics), httpErrors);
+  prepareHttpServer(adapter, app.get(GatewayMetrics));
 
   const packages = { [MEMORY_PACKAGE]: { MemoryService: memoryService } };
   const standard = new StandardServices({ services: serviceNames(packages), descriptors: FILE_DESCRIPTORS });
