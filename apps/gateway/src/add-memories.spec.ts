@@ -21,7 +21,7 @@ function world() {
     indexer: {
       put: (_, request) => {
         seen.put = request;
-        return Promise.resolve({ results: [] });
+        return Promise.resolve({ answer: { results: [] }, isReplayed: false });
       },
     },
     embedder: {

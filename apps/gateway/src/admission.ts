@@ -1,5 +1,6 @@
 import { parseTimeout, runUntil } from "@memseal/resilience";
 import type { Scope } from "@memseal/auth";
+import { parseIdempotencyKey } from "@memseal/transport";
 import { requireScope, type Authenticator } from "./authenticate.js";
 import type { TenantCall } from "./call.js";
 
@@ -9,6 +10,8 @@ export interface Received {
   authorization: string | undefined;
   /** The caller's `Request-Timeout-Ms`. */
   timeout: string | undefined;
+  /** The caller's `Idempotency-Key`. */
+  idempotencyKey: string | undefined;
   /** Unix time in milliseconds of the transport's own deadline; Infinity without one. */
   deadlineMs: number;
   /** Aborts when the caller leaves. */
@@ -27,7 +30,7 @@ export class Admission {
       const call = { requestId, deadlineMs, signal };
       const caller = await this.authenticator.authenticate(call, authorization);
       requireScope(caller, scope);
-      return work({ ...call, caller });
+      return work({ ...call, caller, idempotencyKey: parseIdempotencyKey(received.idempotencyKey) });
     });
   }
 }

@@ -20,4 +20,6 @@ export interface Caller {
 /** A call by a known caller. */
 export interface TenantCall extends Call {
   readonly caller: Caller;
+  /** The caller's name for this request, under which a repetition is known. */
+  readonly idempotencyKey?: string | undefined;
 }

@@ -2,18 +2,21 @@ import { AssertionSigner } from "@memseal/auth";
 import { assertDistinct, loadSecret } from "@memseal/keys";
 import { Breaker } from "@memseal/resilience";
 import { crossTenantCounters, Metrics, type Logger } from "@memseal/telemetry";
-import type { TransportSecurity } from "@memseal/transport";
+import { HttpErrorFilter, type TransportSecurity } from "@memseal/transport";
 import { Module, type DynamicModule, type OnApplicationShutdown } from "@nestjs/common";
+import { AdminHttp } from "./admin.http.js";
 import { Admission } from "./admission.js";
 import { Authenticator } from "./authenticate.js";
 import type { GatewayConfig } from "./config.js";
 import { DocsHttp } from "./docs.http.js";
 import { GatewayMetrics } from "./gateway-metrics.js";
 import { HealthHttp } from "./health.http.js";
+import { HttpAdmission } from "./http-admission.js";
 import { IndexerClient } from "./indexer-client.js";
 import { Memories } from "./memories.js";
 import { MemoriesGrpc } from "./memories.grpc.js";
 import { MemoriesHttp } from "./memories.http.js";
+import { NotServedHttp } from "./not-served.http.js";
 import { RerankerClient } from "./reranker-client.js";
 
 /** A query takes 1 to 2 ms to embed; beyond this the embedder is not merely busy. */
@@ -55,11 +58,14 @@ export class GatewayModule {
       onForeignUser: () => { crossTenant.refused("user_id"); },
       tenantSecret: loadSecret(config.MEMSEAL_TENANT_SECRET_FILE),
     });
+    const admission = new Admission(new Authenticator(indexer, loadSecret(config.MEMSEAL_PEPPER_FILE)));
     return {
       module: GatewayModule,
-      controllers: [MemoriesHttp, MemoriesGrpc, HealthHttp, DocsHttp],
+      controllers: [MemoriesHttp, AdminHttp, NotServedHttp, MemoriesGrpc, HealthHttp, DocsHttp],
       providers: [
-        { provide: Admission, useValue: new Admission(new Authenticator(indexer, loadSecret(config.MEMSEAL_PEPPER_FILE))) },
+        { provide: Admission, useValue: admission },
+        { provide: HttpAdmission, useValue: new HttpAdmission(admission) },
+        { provide: HttpErrorFilter, useValue: new HttpErrorFilter(log) },
         { provide: Memories, useValue: memories },
         { provide: IndexerClient, useValue: indexer },
         { provide: Metrics, useValue: metrics },

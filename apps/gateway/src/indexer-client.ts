@@ -1,6 +1,20 @@
-import type { Client, MethodDefinition } from "@grpc/grpc-js";
+import type { Client, Metadata, MethodDefinition } from "@grpc/grpc-js";
 import { ASSERTION_KEY, type AssertionSigner, type MethodClass } from "@memseal/auth";
-import type { AddResponse, DeleteRequest, DeleteResponse, GetRequest, ListRequest, ListResponse, Memory } from "@memseal/contracts";
+import type {
+  AddResponse,
+  DeleteManyRequest,
+  DeleteRequest,
+  DeleteResponse,
+  ErasureReceipt,
+  GetRequest,
+  HistoryRequest,
+  HistoryResponse,
+  ListAuditRequest,
+  ListAuditResponse,
+  ListRequest,
+  ListResponse,
+  Memory,
+} from "@memseal/contracts";
 import {
   IndexerServiceService as methods,
   type PutRequest,
@@ -8,14 +22,28 @@ import {
   type ResolveKeyResponse,
   type SearchRequest,
   type SearchResponse,
+  type UpdateRequest,
 } from "@memseal/contracts/indexer";
 import { AppError } from "@memseal/errors";
-import { connect, REQUEST_ID_KEY, unary, type TransportSecurity } from "@memseal/transport";
+import { connect, IDEMPOTENCY_KEY, REPLAYED_KEY, REQUEST_ID_KEY, unary, type TransportSecurity } from "@memseal/transport";
 import { service as health } from "grpc-health-check";
 import type { Call, TenantCall } from "./call.js";
 
 const PEER = "indexer";
 const HEALTH_TIMEOUT_MS = 1_000;
+
+/** What goes with a request, and who is told what comes ahead of the answer. */
+interface Sent {
+  metadata?: Record<string, string>;
+  onMetadata?: ((metadata: Metadata) => void) | undefined;
+}
+
+/** What a write answered. */
+export interface Written<Answer> {
+  answer: Answer;
+  /** Whether it is the answer of an earlier request with the same idempotency key. */
+  isReplayed: boolean;
+}
 
 /** The indexer as the gateway calls it. Every call but resolveKey says, signed, whose it is. */
 export class IndexerClient {
@@ -25,8 +53,8 @@ export class IndexerClient {
     this.#channel = connect(address, security);
   }
 
-  put(call: TenantCall, request: PutRequest): Promise<AddResponse> {
-    return this.#asTenant(call, "write", methods.put, request);
+  put(call: TenantCall, request: PutRequest): Promise<Written<AddResponse>> {
+    return this.#write(call, methods.put, request);
   }
 
   search(call: TenantCall, request: SearchRequest): Promise<SearchResponse> {
@@ -41,13 +69,33 @@ export class IndexerClient {
     return this.#asTenant(call, "read", methods.list, request);
   }
 
-  delete(call: TenantCall, request: DeleteRequest): Promise<DeleteResponse> {
-    return this.#asTenant(call, "write", methods.delete, request);
+  update(call: TenantCall, request: UpdateRequest): Promise<Written<Memory>> {
+    return this.#write(call, methods.update, request);
+  }
+
+  history(call: TenantCall, request: HistoryRequest): Promise<HistoryResponse> {
+    return this.#asTenant(call, "read", methods.history, request);
+  }
+
+  delete(call: TenantCall, request: DeleteRequest): Promise<Written<DeleteResponse>> {
+    return this.#write(call, methods.delete, request);
+  }
+
+  deleteMany(call: TenantCall, request: DeleteManyRequest): Promise<Written<DeleteResponse>> {
+    return this.#write(call, methods.deleteMany, request);
+  }
+
+  listAudit(call: TenantCall, request: ListAuditRequest): Promise<ListAuditResponse> {
+    return this.#asTenant(call, "admin", methods.listAudit, request);
+  }
+
+  erase(call: TenantCall): Promise<ErasureReceipt> {
+    return this.#asTenant(call, "admin", methods.erase, {});
   }
 
   /** @throws AppError `not_found` for a key that is unknown, expired or revoked, or has another secret */
   resolveKey(call: Call, request: ResolveKeyRequest): Promise<ResolveKeyResponse> {
-    return this.#send(call, methods.resolveKey, request, {});
+    return this.#send(call, methods.resolveKey, request);
   }
 
   /** Whether the indexer says that it serves. */
@@ -65,11 +113,20 @@ export class IndexerClient {
     this.#channel.close();
   }
 
-  async #asTenant<Request, Response>(call: TenantCall, access: MethodClass, method: MethodDefinition<Request, Response>, request: Request): Promise<Response> {
+  async #write<Request, Response>(call: TenantCall, method: MethodDefinition<Request, Response>, request: Request): Promise<Written<Response>> {
+    let isReplayed = false;
+    const answer = await this.#asTenant(call, "write", method, request, {
+      metadata: call.idempotencyKey === undefined ? {} : { [IDEMPOTENCY_KEY]: call.idempotencyKey },
+      onMetadata: (metadata) => { isReplayed = metadata.get(REPLAYED_KEY).length > 0; },
+    });
+    return { answer, isReplayed };
+  }
+
+  async #asTenant<Request, Response>(call: TenantCall, access: MethodClass, method: MethodDefinition<Request, Response>, request: Request, { metadata = {}, onMetadata }: Sent = {}): Promise<Response> {
     const { tenant, actor, scopes } = call.caller;
     const assertion = await this.signer.sign({ tenant, actor, scopes, method: access });
     try {
-      return await this.#send(call, method, request, { [ASSERTION_KEY]: assertion });
+      return await this.#send(call, method, request, { metadata: { ...metadata, [ASSERTION_KEY]: assertion }, onMetadata });
     } catch (error) {
       // The caller is known; it is this gateway's key that the indexer does not know.
       if (error instanceof AppError && error.code === "unauthenticated") throw new AppError("internal", "internal error", { cause: error });
@@ -77,7 +134,7 @@ export class IndexerClient {
     }
   }
 
-  #send<Request, Response>({ requestId, deadlineMs, signal }: Call, method: MethodDefinition<Request, Response>, request: Request, metadata: Record<string, string>): Promise<Response> {
-    return unary(this.#channel, method, request, { peer: PEER, deadlineMs, signal, metadata: { ...metadata, [REQUEST_ID_KEY]: requestId } });
+  #send<Request, Response>({ requestId, deadlineMs, signal }: Call, method: MethodDefinition<Request, Response>, request: Request, { metadata = {}, onMetadata }: Sent = {}): Promise<Response> {
+    return unary(this.#channel, method, request, { peer: PEER, deadlineMs, signal, metadata: { ...metadata, [REQUEST_ID_KEY]: requestId }, onMetadata });
   }
 }

@@ -33,7 +33,7 @@ await runService(log, async () => {
   const app = await NestFactory.create<NestFastifyApplication>(GatewayModule.create(config, services, log), adapter, options);
   app.useGlobalFilters(httpErrors);
   callers.keepCurrent(adapter.getHttpServer());
-  prepareHttpServer(adapter, app.get(GatewayMetrics), httpErrors);
+  prepareHttpServer(adapter, app.get(GatewayMetrics));
 
   const packages = { [MEMORY_PACKAGE]: { MemoryService: memoryService } };
   const standard = new StandardServices({ services: serviceNames(packages), descriptors: FILE_DESCRIPTORS });
