@@ -3,7 +3,7 @@ import type { Candidate, SearchResponse } from "@memseal/contracts/indexer";
 import { AppError, InvalidArgumentError, UnavailableError } from "@memseal/errors";
 import { SKIP_REASONS, type Breaker, type SkipReason } from "@memseal/resilience";
 import { blend } from "./blend.js";
-import type { TenantCall } from "./call.js";
+import type { Caller, TenantCall } from "./call.js";
 import type { IndexerClient } from "./indexer-client.js";
 import { passageText } from "./passage-text.js";
 import type { RerankerClient } from "./reranker-client.js";
@@ -28,6 +28,8 @@ export interface QueryParts {
     /** What a logit counts beside the fused score. */
     weight: number;
   };
+  /** Whether the rate of this caller leaves room for one more. */
+  mayRerank: (caller: Caller) => boolean;
   onDenseSkipped: (reason: DenseSkip) => void;
   onRerankSkipped: (reason: RerankSkip) => void;
 }
@@ -146,7 +148,7 @@ export async function rank(parts: QueryParts, call: TenantCall, query: SearchQue
 }
 
 async function rerank(
-  { reranker, rerankBreaker, ranking }: QueryParts,
+  { reranker, rerankBreaker, ranking, mayRerank }: QueryParts,
   call: TenantCall,
   { query, rerank: isAsked }: SearchQuery,
   candidates: readonly WholeCandidate[],
@@ -156,6 +158,7 @@ async function rerank(
   const passages = candidates.slice(0, ranking.depth).map(({ memory, passage }) => passageText(memory, passage.text));
   const readable = passages.filter((passage) => passage !== undefined);
   if (readable.length === 0) return { ranked: fused };
+  if (!mayRerank(call.caller)) return { ranked: fused, skipped: "overloaded" };
   const outcome = await rerankBreaker.run((signal, deadlineMs) => reranker.rerank({ ...call, signal, deadlineMs }, query, readable), call);
   call.signal.throwIfAborted();
   if (!outcome.ok) return { ranked: fused, skipped: outcome.skipped };

@@ -28,7 +28,7 @@ const METHODS: Readonly<Record<string, Method | "other">> = {
   "GET /v1/audit": "list_audit",
   "POST /v1/erasures": "erase",
   "POST /v1/rerank": "other",
-  "POST /v1/tokens": "other",
+  "POST /v1/tokens": "create_token",
 };
 
 /** Fastify that takes JSON alone, names each request, and answers every fault with a problem document; under TLS where options of it are given. */

@@ -4,6 +4,8 @@ import {
   MemoryServiceService,
   type AddRequest,
   type AddResponse,
+  type CreateTokenRequest,
+  type CreateTokenResponse,
   type DeleteManyRequest,
   type DeleteRequest,
   type DeleteResponse,
@@ -29,8 +31,9 @@ import { callDeadlineMs, callSignal, IDEMPOTENCY_KEY, REPLAYED_KEY, REQUEST_ID_K
 import { Controller } from "@nestjs/common";
 import { GrpcMethod } from "@nestjs/microservices";
 import { Observable } from "rxjs";
-import { Admission } from "./admission.js";
+import { Admission, type Received } from "./admission.js";
 import type { TenantCall } from "./call.js";
+import { CreateToken } from "./create-token.js";
 import { GatewayMetrics, type Method } from "./gateway-metrics.js";
 import type { Written } from "./indexer-client.js";
 import { Memories } from "./memories.js";
@@ -45,6 +48,7 @@ export class MemoriesGrpc {
   constructor(
     private readonly admission: Admission,
     private readonly memories: Memories,
+    private readonly tokens: CreateToken,
     private readonly metrics: GatewayMetrics,
   ) {}
 
@@ -109,6 +113,16 @@ export class MemoriesGrpc {
     return this.#answer("erase", "admin", metadata, call, (admitted) => this.memories.erase(admitted, decoded(request)));
   }
 
+  @GrpcMethod(SERVICE, "createToken")
+  async createToken(request: CreateTokenRequest, metadata: Metadata, call: UnaryCall): Promise<CreateTokenResponse> {
+    const headers = headersOf(metadata);
+    try {
+      return await this.#observe("create_token", metadata, call, (received) => this.admission.exchange(received, (admitted) => this.tokens.create(admitted, decoded(request))));
+    } finally {
+      call.sendMetadata(headers);
+    }
+  }
+
   /** headers: what goes out ahead of the answer, whether it is one or a failure. */
   async #answer<T>(method: Method, scope: Scope, metadata: Metadata, call: UnaryCall, work: (call: TenantCall, headers: Metadata) => Promise<T>): Promise<T> {
     const headers = headersOf(metadata);
@@ -119,23 +133,24 @@ export class MemoriesGrpc {
     }
   }
 
-  async #admit<T>(method: Method, scope: Scope, metadata: Metadata, call: GrpcCall, work: (call: TenantCall) => Promise<T>): Promise<T> {
+  #admit<T>(method: Method, scope: Scope, metadata: Metadata, call: GrpcCall, work: (call: TenantCall) => Promise<T>): Promise<T> {
+    return this.#observe(method, metadata, call, (received) => this.admission.admit(received, scope, work));
+  }
+
+  async #observe<T>(method: Method, metadata: Metadata, call: GrpcCall, work: (received: Received) => Promise<T>): Promise<T> {
     const startedAt = performance.now();
     const requestId = text(metadata, REQUEST_ID_KEY) ?? "";
     let code: Code = "ok";
     try {
-      return await this.admission.admit(
-        {
-          requestId,
-          authorization: text(metadata, "authorization"),
-          timeout: text(metadata, TIMEOUT_KEY),
-          idempotencyKey: text(metadata, IDEMPOTENCY_KEY),
-          deadlineMs: callDeadlineMs(call),
-          signal: callSignal(call),
-        },
-        scope,
-        work,
-      );
+      return await work({
+        requestId,
+        authorization: metadata.get("authorization").map(String),
+        address: addressOf(call.getPeer()),
+        timeout: text(metadata, TIMEOUT_KEY),
+        idempotencyKey: text(metadata, IDEMPOTENCY_KEY),
+        deadlineMs: callDeadlineMs(call),
+        signal: callSignal(call),
+      });
     } catch (error) {
       code = toAppError(error).code;
       throw error;
@@ -143,6 +158,11 @@ export class MemoriesGrpc {
       this.metrics.answered({ transport: "grpc", method, code, requestId, durationMs: performance.now() - startedAt });
     }
   }
+}
+
+/** A peer is `address:port`, and on a Unix socket a path. */
+function addressOf(peer: string): string {
+  return peer.replace(/:\d+$/, "");
 }
 
 /** Metadata of the answer. The id is left in that of the call, too, where the error filter reads it. */

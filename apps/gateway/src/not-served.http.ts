@@ -8,9 +8,4 @@ export class NotServedHttp {
   rerank(): never {
     throw new UnimplementedError("reranking a caller's own documents");
   }
-
-  @Post("tokens")
-  createToken(): never {
-    throw new UnimplementedError("creating tokens");
-  }
 }

@@ -18,7 +18,7 @@ const url = z.url({ protocol: /^https?$/ }).refine(
   (text) => { const { protocol, hostname } = new URL(text); return protocol === "https:" || LOOPBACK.includes(hostname); },
   "must be https, but for a loopback address",
 );
-const namespace = z.string().min(1).max(255).regex(/^[\x21-\x7e]+$/, "must be visible ASCII");
+const namespace = z.string().min(1).max(200).regex(/^[\x21-\x7e]+$/, "must be visible ASCII");
 
 const issuerSchema = z
   .strictObject({
@@ -110,7 +110,7 @@ function loadKeys(file: string): IssuerKeys {
 }
 
 function jwkSetOf(text: string, file: string): JSONWebKeySet {
-  const schema = z.object({ keys: z.array(z.looseObject({ kty: z.string(), d: z.unknown(), k: z.unknown() })).min(1) });
+  const schema = z.object({ keys: z.array(z.looseObject({ kty: z.string(), d: z.unknown().optional(), k: z.unknown().optional() })).min(1) });
   try {
     return schema.parse(JSON.parse(text)) as JSONWebKeySet;
   } catch (error) {
