@@ -2,6 +2,8 @@ import { Metadata, type Client, type MethodDefinition, type ServiceError } from 
 import {
   addFromJson,
   addResponseToJson,
+  createTokenFromJson,
+  createTokenResponseToJson,
   deleteManyFromJson,
   deleteResponseToJson,
   eraseFromJson,
@@ -87,6 +89,7 @@ const CALLS = {
   delete: call(methods.delete, asIs, deleteResponseToJson, "DELETE", "/v1/memories/:id"),
   deleteMany: call(methods.deleteMany, deleteManyFromJson, deleteResponseToJson, "POST", "/v1/memories/delete"),
   listAudit: call(methods.listAudit, listAuditFromQuery, listAuditResponseToJson, "GET", "/v1/audit"),
+  createToken: call(methods.createToken, createTokenFromJson, createTokenResponseToJson, "POST", "/v1/tokens"),
   erase: call(methods.erase, eraseFromJson, erasureReceiptToJson, "POST", "/v1/erasures"),
 };
 export type Method = keyof typeof CALLS;
