@@ -42,11 +42,28 @@ describe("memseal keys create", () => {
     }
   });
 
+  it("takes a user's id for that of a namespace, and none for a delegate key", async () => {
+    const made = async (...args: string[]) => JSON.parse((await keys("create", "--json", ...args)).lines[0]!) as { key_id: string; scopes: string[]; expires_at: string | null };
+    const [plain, shop, delegate] = [await made("--user", "42"), await made("--user", "42", "--namespace", "shop", "--scopes", "read,admin", "--days", "30"), await made("--delegate", "--namespace", "shop")];
+    const rows = await database.asSuperuser<{ key_id: string; user_hash: Buffer | null; namespace: string; scopes: string[] }>("SELECT * FROM memseal.api_key");
+    const rowOf = (keyId: string) => rows.find((row) => row.key_id === keyId)!;
+    expect(rowOf(shop.key_id).user_hash!.equals(rowOf(plain.key_id).user_hash!)).toBe(false);
+    expect(rowOf(shop.key_id)).toMatchObject({ namespace: "shop", scopes: ["read", "admin"] });
+    expect(rowOf(delegate.key_id)).toMatchObject({ user_hash: null, namespace: "shop", scopes: ["read", "write", "delegate"] });
+    expect([plain.expires_at, typeof shop.expires_at]).toEqual([null, "string"]);
+  });
+
   it.each([
-    [[], "the action is `create`"],
-    [["create"], "--user: must be given"],
-    [["create", "--user", "a", "--scopes", "read,root"], "--scopes: are read and write"],
-    [["create", "--user", "a", "--admin"], "takes --user <id> and --scopes"],
+    [[], "usage: memseal keys create"],
+    [["create"], "--user: must be given, or --delegate"],
+    [["create", "--user", "a", "--delegate"], "--user: must be given, or --delegate"],
+    [["create", "--user", "a", "--scopes", "read,root"], "--scopes: are of read, write, admin"],
+    [["create", "--delegate", "--scopes", "delegate"], "--scopes: are of read, write, admin"],
+    [["create", "--delegate", "--namespace", "a b"], "--namespace: has 1 to 200 visible"],
+    [["create", "--user", "a", "--days", "0"], "--days: is a whole number"],
+    [["create", "--user", "a", "--admin"], "usage: memseal keys create"],
+    [["revoke"], "usage: memseal keys create"],
+    [["revoke", "nobody"], "takes the id of a key"],
     [["create", "--user", ""], "user_id: must not be empty"],
   ])("refuses %j in one clear line", async (args, reason) => {
     const { code, lines } = await keys(...args);
@@ -75,5 +92,40 @@ describe("memseal keys create", () => {
     chmodSync(pepper, 0o600);
     expect(code).toBe(1);
     expect(lines[0]).toContain("chmod 600");
+  });
+});
+
+describe("memseal keys list and revoke", () => {
+  const listed = async () => JSON.parse((await keys("list", "--json")).lines[0]!) as { key_id: string; state: string; bound: boolean; revoked_at: string | null }[];
+
+  it("show every key without secret and user, and end one for good, known by its id or whole", async () => {
+    const [key] = (await keys("create", "--user", "kingfisher")).lines;
+    const id = key!.slice(4, 16);
+    const table = (await keys("list")).lines.join("\n");
+    expect(table).toMatch(new RegExp(`${id} +active +one user +default +read,write`));
+    for (const secret of [key!.slice(17), "kingfisher"]) expect(table).not.toContain(secret);
+    expect((await keys("revoke", id)).lines).toEqual([`revoked ${id}; gateways that know it refuse it within 30 s`]);
+    const [first] = (await listed()).filter((one) => one.key_id === id);
+    expect(first).toMatchObject({ state: "revoked", bound: true });
+    const again = JSON.parse((await keys("revoke", key!, "--json")).lines[0]!) as object;
+    expect(again).toEqual({ key_id: id, revoked_at: first!.revoked_at });
+  });
+
+  it("say that there is no such key", async () => {
+    const { code, lines } = await keys("revoke", "abcdefghijkl");
+    expect([code, lines]).toEqual([1, ["memseal: API key abcdefghijkl not found"]]);
+  });
+});
+
+describe("memseal token", () => {
+  it.each<[string[], Record<string, string>, number, string]>([
+    [["token"], {}, 2, "usage: memseal token"],
+    [["token", "--user", "a"], {}, 1, "MEMSEAL_API_KEY must hold a delegate key"],
+    [["token", "--user", "a", "--url", "gopher://x"], { MEMSEAL_API_KEY: "k" }, 2, "--url: begins with http"],
+    [["token", "--user", "a", "--url", "http://127.0.0.1:1"], { MEMSEAL_API_KEY: "k" }, 1, "the gateway at http://127.0.0.1:1 cannot be reached"],
+  ])("refuses %j in one clear line", async (args, env, exitCode, reason) => {
+    const { code, lines } = await runToExit(CLI, env, args);
+    expect([code, lines.length]).toEqual([exitCode, 1]);
+    expect(lines[0]).toContain(reason);
   });
 });

@@ -1,49 +1,56 @@
-import { join } from "node:path";
-import { parseArgs } from "node:util";
-import { formatApiKey, generateApiKey, hashApiKeySecret, SCOPES } from "@memseal/auth";
-import { parseConfig } from "@memseal/config";
-import { userHash } from "@memseal/crypto";
-import { AppError, InvalidArgumentError } from "@memseal/errors";
-import { loadSecret, SECRET_FILES } from "@memseal/keys";
-import { createApiKey } from "@memseal/storage";
-import { cliConfig, ownerUrl } from "./config.js";
+import { parseArgs, type ParseArgsConfig } from "node:util";
+import { AppError } from "@memseal/errors";
+import { createKey, listKeys, revokeKey, type Said } from "./api-keys.js";
+import { createToken } from "./token.js";
 
-/** Scopes of a key that is bound to one user. */
-const USER_SCOPES = SCOPES.filter((scope) => scope === "read" || scope === "write");
+type Options = NonNullable<ParseArgsConfig["options"]>;
 
-/**
- * `memseal keys create`: makes a key as the database's owner and returns it. It is shown this once: only a hash
- * of its secret and of the user's id is kept.
- */
+const KEYS_USAGE = "usage: memseal keys create (--user <id> | --delegate) [--namespace name] [--scopes read,write] [--days n] | list | revoke <key id>, each with [--json]";
+const TOKEN_USAGE = "usage: memseal token --user <id> [--scopes read,write] [--ttl seconds] [--url address] [--json]";
+
+const JSON_OPTION = { json: { type: "boolean" } } as const;
+const CREATE_OPTIONS = { user: { type: "string" }, delegate: { type: "boolean" }, namespace: { type: "string" }, scopes: { type: "string" }, days: { type: "string" } } as const;
+const TOKEN_OPTIONS = { user: { type: "string" }, scopes: { type: "string" }, ttl: { type: "string" }, url: { type: "string" } } as const;
+
+/** `memseal keys`: made, shown and revoked as the database's owner, never over the network. */
 export async function keys([action, ...args]: readonly string[], env: NodeJS.ProcessEnv): Promise<string> {
-  if (action !== "create") throw new InvalidArgumentError("keys", "the action is `create`");
-  const { user, scopes } = parseCreate(args);
-  const config = parseConfig(cliConfig, env);
-  const secrets = join(config.MEMSEAL_HOME, "secrets");
-  const tenantSecret = loadSecret(config.MEMSEAL_TENANT_SECRET_FILE ?? join(secrets, SECRET_FILES.tenantSecret));
-  const pepper = loadSecret(config.MEMSEAL_PEPPER_FILE ?? join(secrets, SECRET_FILES.pepper));
-
-  const key = generateApiKey();
-  await createApiKey(ownerUrl(config), {
-    keyId: key.keyId,
-    secretHash: hashApiKeySecret(pepper, key.secret),
-    tenant: userHash(tenantSecret, user),
-    namespace: "default",
-    scopes,
-  });
-  return formatApiKey(key);
+  switch (action) {
+    case "create": {
+      const { values } = parse(args, CREATE_OPTIONS, KEYS_USAGE);
+      return said(await createKey(values, env), values.json);
+    }
+    case "list": {
+      const { values } = parse(args, {}, KEYS_USAGE);
+      return said(await listKeys(env), values.json);
+    }
+    case "revoke": {
+      const { values, positionals } = parse(args, {}, KEYS_USAGE, 1);
+      return said(await revokeKey(positionals[0] ?? "", env), values.json);
+    }
+    default:
+      throw new AppError("invalid_argument", KEYS_USAGE);
+  }
 }
 
-function parseCreate(args: readonly string[]): { user: string; scopes: string[] } {
-  let values: { user?: string; scopes?: string };
+/** `memseal token`: a delegate key's token for one user. */
+export async function token(args: readonly string[], env: NodeJS.ProcessEnv): Promise<string> {
+  const { values } = parse(args, TOKEN_OPTIONS, TOKEN_USAGE);
+  const { user, json, ...rest } = values;
+  if (user === undefined) throw new AppError("invalid_argument", TOKEN_USAGE);
+  return said(await createToken({ user, ...rest }, env), json);
+}
+
+function said({ text, json }: Said, asJson: boolean | undefined): string {
+  return asJson === true ? JSON.stringify(json) : text;
+}
+
+/** words: how many stand beside the options. */
+function parse<T extends Options>(args: readonly string[], options: T, usage: string, words = 0) {
   try {
-    ({ values } = parseArgs({ args: [...args], options: { user: { type: "string" }, scopes: { type: "string" } } }));
+    const parsed = parseArgs({ args: [...args], options: { ...options, ...JSON_OPTION }, allowPositionals: true });
+    if (parsed.positionals.length !== words) throw new TypeError(usage);
+    return parsed;
   } catch (error) {
-    throw new AppError("invalid_argument", "keys create takes --user <id> and --scopes read,write", { cause: error });
+    throw new AppError("invalid_argument", usage, { cause: error });
   }
-  if (values.user === undefined) throw new InvalidArgumentError("--user", "must be given");
-  const scopes = values.scopes === undefined ? USER_SCOPES : values.scopes.split(",");
-  const unknown = scopes.find((scope) => !USER_SCOPES.some((known) => known === scope));
-  if (unknown !== undefined) throw new InvalidArgumentError("--scopes", `are ${USER_SCOPES.join(" and ")}, comma-separated`);
-  return { user: values.user, scopes: [...scopes] };
 }

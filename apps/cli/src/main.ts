@@ -1,10 +1,13 @@
 import { AppError } from "@memseal/errors";
-import { keys } from "./keys.js";
+import { keys, token } from "./keys.js";
 import { migrate } from "./migrate.js";
 
 const USAGE = `usage: memseal <command>
 
-  keys create --user <id> [--scopes read,write]    a new API key for one user
+  keys create --user <id> | --delegate             a new API key, for one user or to be exchanged for tokens
+  keys list                                        every API key, without secrets and users
+  keys revoke <key id>                             end a key within 30 s
+  token --user <id> [--ttl 900]                    exchange the delegate key in MEMSEAL_API_KEY for a token
   migrate up [--to N]                              apply what the schema is missing
   migrate down [--to N] [--destroy-data]           take the newest migration back
   migrate status                                   what is applied, and which services can run
@@ -19,6 +22,9 @@ async function main([command, ...args]: readonly string[]): Promise<void> {
   switch (command) {
     case "keys":
       process.stdout.write(`${await keys(args, process.env)}\n`);
+      return;
+    case "token":
+      process.stdout.write(`${await token(args, process.env)}\n`);
       return;
     case "migrate": {
       const { text, exitCode } = await migrate(args, process.env);

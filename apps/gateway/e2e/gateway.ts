@@ -2,13 +2,24 @@ import { Metadata, type Client, type MethodDefinition, type ServiceError } from 
 import {
   addFromJson,
   addResponseToJson,
+  createTokenFromJson,
+  createTokenResponseToJson,
+  deleteManyFromJson,
   deleteResponseToJson,
+  eraseFromJson,
+  erasureReceiptToJson,
+  historyResponseToJson,
+  listAuditFromQuery,
+  listAuditResponseToJson,
+  listFromJson,
   listFromQuery,
   listResponseToJson,
   memoryToJson,
   MemoryServiceService as methods,
   searchAnswerToJson,
+  searchEventToJson,
   searchFromJson,
+  updateFromJson,
 } from "@memseal/contracts";
 import { connect } from "@memseal/transport";
 import type { ServiceProcess } from "@memseal/transport/testing";
@@ -26,11 +37,15 @@ export interface Answer {
   field: string | undefined;
   retryAfter: string | undefined;
   requestId: string | undefined;
+  /** Whether it is marked as the answer of an earlier request. */
+  isReplayed: boolean;
+  /** Over HTTP. */
+  etag?: string | undefined;
 }
 
 export interface Ask {
-  method: "add" | "search" | "get" | "list" | "delete";
-  /** Body or, for list, query; for get and delete `{id}`. A string is sent as it is. */
+  method: Method;
+  /** Body or, for list and listAudit, query; `id` goes into the path where there is one. A string is sent as it is. */
   json?: Json | string;
   /** Over gRPC; the same as `json` unless given. Bytes are sent as they are. */
   message?: unknown;
@@ -46,14 +61,39 @@ const GRPC_CODES = [
   "failed_precondition", "aborted", "out_of_range", "unimplemented", "internal", "unavailable", "data_loss", "unauthenticated",
 ];
 
-/** How each call's JSON becomes a message and its answer JSON again. */
-const GRPC: Record<Ask["method"], { definition: MethodDefinition<never, never>; fromJson: (json: Json) => unknown; toJson: (message: never) => object }> = {
-  add: { definition: methods.add as never, fromJson: addFromJson, toJson: addResponseToJson },
-  search: { definition: methods.search as never, fromJson: searchFromJson, toJson: searchAnswerToJson },
-  get: { definition: methods.get as never, fromJson: (json) => json, toJson: memoryToJson },
-  list: { definition: methods.list as never, fromJson: listFromQuery, toJson: listResponseToJson },
-  delete: { definition: methods.delete as never, fromJson: (json) => json, toJson: deleteResponseToJson },
+interface Call {
+  definition: MethodDefinition<never, never>;
+  fromJson: (json: Json, headers: Record<string, string>) => unknown;
+  toJson: (message: never) => object;
+  /** Verb and path; the rest of the JSON is the body of POST and PATCH, the query of GET. */
+  http: (id: string) => readonly [verb: "GET" | "POST" | "PATCH" | "DELETE", path: string];
+}
+
+function call<Message>(definition: unknown, fromJson: Call["fromJson"], toJson: (message: Message) => object, verb: ReturnType<Call["http"]>[0], path: string): Call {
+  return { definition: definition as never, fromJson, toJson, http: (id) => [verb, path.replace(":id", id)] };
+}
+
+const asIs = (json: Json): unknown => json;
+
+/** How each call's JSON becomes a message and its answer JSON again, and where it is over HTTP. */
+const CALLS = {
+  add: call(methods.add, addFromJson, addResponseToJson, "POST", "/v1/memories"),
+  search: call(methods.search, searchFromJson, searchAnswerToJson, "POST", "/v1/memories/search"),
+  /** Its body is `{events: [{event, data}]}`. */
+  searchStream: call(methods.searchStream, searchFromJson, searchEventToJson, "POST", "/v1/memories/search/stream"),
+  get: call(methods.get, asIs, memoryToJson, "GET", "/v1/memories/:id"),
+  list: call(methods.list, listFromQuery, listResponseToJson, "GET", "/v1/memories"),
+  listByBody: call(methods.list, listFromJson, listResponseToJson, "POST", "/v1/memories/list"),
+  update: call(methods.update, ({ id, ...body }, headers) => updateFromJson(body, { id: id as string, ifMatch: headers["if-match"] }), memoryToJson, "PATCH", "/v1/memories/:id"),
+  history: call(methods.history, asIs, historyResponseToJson, "GET", "/v1/memories/:id/history"),
+  delete: call(methods.delete, asIs, deleteResponseToJson, "DELETE", "/v1/memories/:id"),
+  deleteMany: call(methods.deleteMany, deleteManyFromJson, deleteResponseToJson, "POST", "/v1/memories/delete"),
+  listAudit: call(methods.listAudit, listAuditFromQuery, listAuditResponseToJson, "GET", "/v1/audit"),
+  createToken: call(methods.createToken, createTokenFromJson, createTokenResponseToJson, "POST", "/v1/tokens"),
+  erase: call(methods.erase, eraseFromJson, erasureReceiptToJson, "POST", "/v1/erasures"),
 };
+export type Method = keyof typeof CALLS;
+export const METHODS = Object.keys(CALLS) as Method[];
 
 /** A running gateway, spoken to over the network alone. */
 export class Gateway {
@@ -98,21 +138,18 @@ export class Gateway {
   }
 
   async #askHttp({ method, json = {}, key, headers = {} }: Ask): Promise<Answer> {
-    const { id, ...query } = (typeof json === "string" ? {} : json) as Record<string, string>;
-    const body = typeof json === "string" ? json : JSON.stringify(json);
-    const [verb, path, sent] = {
-      add: ["POST", "/v1/memories", body],
-      search: ["POST", "/v1/memories/search", body],
-      get: ["GET", `/v1/memories/${id}`],
-      list: ["GET", `/v1/memories?${new URLSearchParams(query).toString()}`],
-      delete: ["DELETE", `/v1/memories/${id}`],
-    }[method];
-    const response = await this.fetch(path, {
+    const { id, ...rest } = (typeof json === "string" ? {} : json) as Record<string, string>;
+    const [verb, path] = CALLS[method].http(id);
+    const query = verb === "GET" && Object.keys(rest).length > 0 ? `?${new URLSearchParams(rest).toString()}` : "";
+    const sent = verb === "POST" || verb === "PATCH" ? (typeof json === "string" ? json : JSON.stringify(path.includes(id) ? rest : json)) : undefined;
+    const contentType = verb === "PATCH" ? "application/merge-patch+json" : "application/json";
+    const response = await this.fetch(path + query, {
       method: verb,
-      headers: { ...(key === undefined ? {} : { authorization: `Bearer ${key}` }), ...(sent === undefined ? {} : { "content-type": "application/json" }), ...headers },
+      headers: { ...(key === undefined ? {} : { authorization: `Bearer ${key}` }), ...(sent === undefined ? {} : { "content-type": contentType }), ...headers },
       ...(sent === undefined ? {} : { body: sent }),
     });
-    const answer = (await response.json()) as Json;
+    const isStream = response.headers.get("content-type")?.startsWith("text/event-stream") === true;
+    const answer: Json = isStream ? { events: eventsIn(await response.text()) } : ((await response.json()) as Json);
     return {
       code: response.ok ? "ok" : String(answer["code"]),
       status: response.status,
@@ -120,32 +157,55 @@ export class Gateway {
       field: answer["field"] as string | undefined,
       retryAfter: response.headers.get("retry-after") ?? undefined,
       requestId: response.headers.get("x-request-id") ?? undefined,
+      isReplayed: response.headers.get("idempotent-replayed") === "true",
+      etag: response.headers.get("etag") ?? undefined,
     };
   }
 
   #askGrpc({ method, json = {}, message, key, headers = {} }: Ask): Promise<Answer> {
-    const { definition, fromJson, toJson } = GRPC[method];
+    const { definition, fromJson, toJson } = CALLS[method];
     const metadata = new Metadata();
     if (key !== undefined) metadata.set("authorization", `Bearer ${key}`);
     for (const [name, value] of Object.entries(headers)) metadata.set(name, value);
-    const request = message ?? fromJson(json as Json);
-    const serialize = (value: unknown) => (Buffer.isBuffer(value) ? value : definition.requestSerialize(value as never));
+    const request = (message ?? fromJson(json as Json, headers)) as never;
+    const serialize = (value: never) => (Buffer.isBuffer(value) ? value : definition.requestSerialize(value));
+    const { path, responseDeserialize } = definition;
+    const options = { deadline: Date.now() + 30_000 };
+    const asJson = (answer: never) => JSON.parse(JSON.stringify(toJson(answer))) as Json;
     return new Promise((resolve) => {
-      let requestId: string | undefined;
-      const call = this.#grpc.makeUnaryRequest(
-        definition.path, serialize, definition.responseDeserialize, request, metadata, { deadline: Date.now() + 30_000 },
-        (error: ServiceError | null, response?: never) => {
-          const field = error?.metadata.get("memseal-field")[0]?.toString();
-          resolve({
-            code: GRPC_CODES[error?.code ?? 0],
-            body: error ? { detail: error.details } : (JSON.parse(JSON.stringify(toJson(response!))) as Json),
-            field: field && decodeURIComponent(field),
-            retryAfter: error?.metadata.get("retry-after")[0]?.toString(),
-            requestId,
-          });
-        },
-      );
-      call.on("metadata", (initial: Metadata) => { requestId = initial.get("x-request-id")[0]?.toString(); });
+      let initial = new Metadata();
+      const end = (error: ServiceError | null, body: Json) => {
+        const field = error?.metadata.get("memseal-field")[0]?.toString();
+        resolve({
+          code: GRPC_CODES[error?.code ?? 0],
+          body: error ? { detail: error.details } : body,
+          field: field && decodeURIComponent(field),
+          retryAfter: error?.metadata.get("retry-after")[0]?.toString(),
+          requestId: initial.get("x-request-id")[0]?.toString(),
+          isReplayed: initial.get("idempotent-replayed")[0] === "true",
+        });
+      };
+      const onMetadata = (received: Metadata) => { initial = received; };
+      if (definition.responseStream) {
+        const events: Json[] = [];
+        this.#grpc.makeServerStreamRequest(path, serialize, responseDeserialize, request, metadata, options)
+          .on("metadata", onMetadata)
+          .on("data", (event: never) => events.push(asJson(event)))
+          .on("error", (error: ServiceError) => { end(error, {}); })
+          .on("end", () => { end(null, { events }); });
+      } else {
+        this.#grpc.makeUnaryRequest(path, serialize, responseDeserialize, request, metadata, options, (error: ServiceError | null, response?: never) => {
+          end(error, error ? {} : asJson(response!));
+        }).on("metadata", onMetadata);
+      }
     });
   }
+}
+
+/** The events of a whole text/event-stream. */
+function eventsIn(text: string): { event: string; data: unknown }[] {
+  return text.split("\n\n").filter((block) => block !== "").map((block) => {
+    const { event = "", data = "null" } = /^event: (?<event>.*)\ndata: (?<data>.*)$/.exec(block)?.groups ?? {};
+    return { event, data: JSON.parse(data) as unknown };
+  });
 }

@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { formatApiKey, generateApiKey, generateAssertionKeys, hashApiKeySecret } from "@memseal/auth";
 import { userHash } from "@memseal/crypto";
 import { loadSecret } from "@memseal/keys";
-import { createApiKey } from "@memseal/storage";
+import { createApiKey, type NewApiKey } from "@memseal/storage";
 import { startTestDatabase, type EmbeddedTestDatabase } from "@memseal/storage/testing";
 import { freePort, startProcess, type ServiceProcess } from "@memseal/transport/testing";
 import { Gateway } from "./gateway.js";
@@ -75,14 +75,21 @@ export class Stack {
   }
 
   /** A key for a user, as `memseal keys create` makes it. */
-  async createKey(userId: string, scopes: readonly string[] = ["read", "write"]): Promise<string> {
+  createKey(userId: string, scopes: readonly string[] = ["read", "write"]): Promise<string> {
+    return this.#createKey({ tenant: userHash(loadSecret(this.files.tenantSecret), userId), namespace: "default", scopes });
+  }
+
+  /** As `memseal keys create --delegate`. */
+  createDelegateKey(namespace: string, scopes: readonly string[] = ["read", "write"]): Promise<string> {
+    return this.#createKey({ namespace, scopes: [...scopes, "delegate"] });
+  }
+
+  async #createKey(parts: Pick<NewApiKey, "tenant" | "namespace" | "scopes">): Promise<string> {
     const key = generateApiKey();
     await createApiKey(this.database.urls.owner, {
       keyId: key.keyId,
       secretHash: hashApiKeySecret(loadSecret(this.files.pepper), key.secret),
-      tenant: userHash(loadSecret(this.files.tenantSecret), userId),
-      namespace: "default",
-      scopes,
+      ...parts,
     });
     return formatApiKey(key);
   }

@@ -9,7 +9,7 @@ const call: TenantCall = {
   requestId: "r-1",
   deadlineMs: Infinity,
   signal: new AbortController().signal,
-  caller: { tenant: parseUserHash("0".repeat(64)), actor: "api-key test", scopes: ["write"] },
+  caller: { tenant: parseUserHash("0".repeat(64)), namespace: "default", actor: "api-key test", scopes: ["write"] },
 };
 const memory = (parts: Partial<NewMemory>): NewMemory => ({ text: "text", tags: [], ...parts });
 const vector = Float32Array.of(1, 2);
@@ -21,7 +21,7 @@ function world() {
     indexer: {
       put: (_, request) => {
         seen.put = request;
-        return Promise.resolve({ results: [] });
+        return Promise.resolve({ answer: { results: [] }, isReplayed: false });
       },
     },
     embedder: {

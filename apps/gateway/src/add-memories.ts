@@ -2,7 +2,7 @@ import { codePointLength, encodeVector, LIMITS, toTimestamp, type AddMemories, t
 import type { Chunk, PutMemory } from "@memseal/contracts/indexer";
 import { InvalidArgumentError } from "@memseal/errors";
 import type { TenantCall } from "./call.js";
-import type { IndexerClient } from "./indexer-client.js";
+import type { IndexerClient, Written } from "./indexer-client.js";
 import { speakerOf } from "./passage-text.js";
 import { tooManyChunks, type RerankerClient } from "./reranker-client.js";
 
@@ -15,7 +15,7 @@ export interface AddParts {
  * The write path: embed what has no vector, then put everything or nothing.
  * @throws UnavailableError when a vector is missing and there is no embedder: nothing was stored
  */
-export async function addMemories({ indexer, embedder }: AddParts, call: TenantCall, { memories }: AddMemories): Promise<AddResponse> {
+export async function addMemories({ indexer, embedder }: AddParts, call: TenantCall, { memories }: AddMemories): Promise<Written<AddResponse>> {
   const bare = memories.filter(({ vector }) => vector === undefined);
   const { model, documents } =
     bare.length === 0
@@ -34,10 +34,23 @@ export async function addMemories({ indexer, embedder }: AddParts, call: TenantC
   return indexer.put(call, { memories: memories.map((memory, i) => toPutMemory(memory, chunks[i] ?? [])), model });
 }
 
-function wholeText(text: string, vector: Float32Array): Chunk {
+/** A caller's own vector is of the whole text. */
+export function wholeText(text: string, vector: Float32Array): Chunk {
   return { start: 0, end: codePointLength(text), vector: encodeVector(vector) };
 }
 
-function toPutMemory({ text, agentId, role, source, tags, metadata, occurredAt }: NewMemory, chunks: Chunk[]): PutMemory {
-  return { text, agentId, role, source, tags: [...tags], metadata, occurredAt: occurredAt && toTimestamp(occurredAt), chunks };
+function toPutMemory({ text, key, agentId, runId, role, source, tags, metadata, occurredAt, expiresAt }: NewMemory, chunks: Chunk[]): PutMemory {
+  return {
+    text,
+    key,
+    agentId,
+    runId,
+    role,
+    source,
+    tags: [...tags],
+    metadata,
+    occurredAt: occurredAt && toTimestamp(occurredAt),
+    expiresAt: expiresAt && toTimestamp(expiresAt),
+    chunks,
+  };
 }

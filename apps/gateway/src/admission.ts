@@ -1,33 +1,71 @@
 import { parseTimeout, runUntil } from "@memseal/resilience";
 import type { Scope } from "@memseal/auth";
-import { requireScope, type Authenticator } from "./authenticate.js";
-import type { TenantCall } from "./call.js";
+import { toAppError } from "@memseal/errors";
+import { parseIdempotencyKey } from "@memseal/transport";
+import { requireDelegate, requireScope, requireUser, type Authenticator } from "./authenticate.js";
+import type { Call, Credential, DelegateCall, TenantCall } from "./call.js";
+import { requireAllowed, type Quota, type RateClass, type Rates } from "./rates.js";
 
 /** A request as a transport received it. */
 export interface Received {
   requestId: string;
-  authorization: string | undefined;
+  /** Every value that was sent; one is right. */
+  authorization: readonly string[];
+  /** Where it came from, without a port. */
+  address: string;
   /** The caller's `Request-Timeout-Ms`. */
   timeout: string | undefined;
+  /** The caller's `Idempotency-Key`. */
+  idempotencyKey: string | undefined;
   /** Unix time in milliseconds of the transport's own deadline; Infinity without one. */
   deadlineMs: number;
   /** Aborts when the caller leaves. */
   signal: AbortSignal;
+  /** Told where the caller's rate stands. */
+  onQuota?: (quota: Quota) => void;
 }
 
-/** What stands before every call: a deadline, a known caller, a scope. */
+/** What stands before every call: a deadline, a known credential, its rate, what it may do. Nothing else in a request says whose it is. */
 export class Admission {
-  constructor(private readonly authenticator: Authenticator) {}
+  constructor(
+    private readonly authenticator: Pick<Authenticator, "authenticate">,
+    private readonly rates: Rates,
+  ) {}
 
-  /** @throws AppError from the checks, in that order, or what the work throws */
+  /** A call for a user. @throws AppError from the checks, in that order, or what the work throws */
   async admit<T>(received: Received, scope: Scope, work: (call: TenantCall) => Promise<T>): Promise<T> {
-    const { requestId, authorization, timeout } = received;
+    return this.#admit(received, scope === "read" ? "read" : "write", async (call, credential) => {
+      const caller = requireUser(credential);
+      requireScope(caller, scope);
+      return work({ ...call, caller, idempotencyKey: parseIdempotencyKey(received.idempotencyKey) });
+    });
+  }
+
+  /** A call of a delegate key, for tokens. @throws as `admit` */
+  async exchange<T>(received: Received, work: (call: DelegateCall) => Promise<T>): Promise<T> {
+    return this.#admit(received, "write", async (call, credential) => work({ ...call, delegate: requireDelegate(credential) }));
+  }
+
+  async #admit<T>(received: Received, kind: RateClass, work: (call: Call, credential: Credential) => Promise<T>): Promise<T> {
+    const { requestId, timeout } = received;
     const deadlineMs = Math.min(Date.now() + parseTimeout(timeout), received.deadlineMs);
     return runUntil(deadlineMs, received.signal, async (signal) => {
       const call = { requestId, deadlineMs, signal };
-      const caller = await this.authenticator.authenticate(call, authorization);
-      requireScope(caller, scope);
-      return work({ ...call, caller });
+      const credential = await this.#authenticate(call, received);
+      const quota = this.rates.take(kind, credential);
+      received.onQuota?.(quota);
+      requireAllowed(quota);
+      return work(call, credential);
     });
+  }
+
+  /** Who fails too often is not looked up any more. Keys that are known, and signatures, are always looked at: others may share the address. */
+  async #authenticate(call: Call, { authorization, address }: Received): Promise<Credential> {
+    try {
+      return await this.authenticator.authenticate(call, authorization, () => { this.rates.requireTrust(address); });
+    } catch (error) {
+      if (toAppError(error).code === "unauthenticated") this.rates.failed(address);
+      throw error;
+    }
   }
 }

@@ -10,7 +10,7 @@ const call: TenantCall = {
   requestId: "r-1",
   deadlineMs: Infinity,
   signal: new AbortController().signal,
-  caller: { tenant: parseUserHash("0".repeat(64)), actor: "api-key test", scopes: ["read"] },
+  caller: { tenant: parseUserHash("0".repeat(64)), namespace: "default", actor: "api-key test", scopes: ["read"] },
 };
 const query = (parts: Partial<SearchQuery> = {}): SearchQuery => ({ query: "dog", topK: 2, rerank: true, explain: false, ...parts });
 
@@ -40,6 +40,7 @@ function world(changes: Partial<QueryParts> = {}) {
     embedBreaker: new Breaker({ name: "embed", timeoutMs: 50 }),
     rerankBreaker: new Breaker({ name: "rerank", timeoutMs: 50 }),
     ranking: { depth: 3, weight: 0.5 },
+    mayRerank: () => true,
     onDenseSkipped: (reason) => seen.skips.push(`dense ${reason}`),
     onRerankSkipped: (reason) => seen.skips.push(`rerank ${reason}`),
     ...changes,
@@ -61,6 +62,13 @@ describe("answerQuery", () => {
     expect(answer).toMatchObject({ reranked: true, dense: true, totalMatching: 9, integrityFailures: 1, requestId: "r-1" });
     expect(answer.rerankSkipped ?? answer.denseSkipped).toBeUndefined();
     expect(seen.skips).toEqual([]);
+  });
+
+  it("is in fused order beyond the caller's rate of reranks, and says so", async () => {
+    const { parts, seen } = world({ mayRerank: () => false });
+    expect(await answerQuery(parts, call, query())).toMatchObject({ reranked: false, rerankSkipped: "overloaded" });
+    expect(seen.passages).toBeUndefined();
+    expect(seen.skips).toEqual(["rerank overloaded"]);
   });
 
   it("asks the indexer for enough to choose from", async () => {

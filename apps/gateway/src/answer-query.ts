@@ -1,9 +1,9 @@
-import { encodeVector, toFilterMessage, type SearchAnswer, type SearchQuery, type SearchResult } from "@memseal/contracts";
+import { encodeVector, toFilterMessage, toTimestamp, type LatencyMs, type SearchAnswer, type SearchQuery, type SearchResult } from "@memseal/contracts";
 import type { Candidate, SearchResponse } from "@memseal/contracts/indexer";
 import { AppError, InvalidArgumentError, UnavailableError } from "@memseal/errors";
 import { SKIP_REASONS, type Breaker, type SkipReason } from "@memseal/resilience";
 import { blend } from "./blend.js";
-import type { TenantCall } from "./call.js";
+import type { Caller, TenantCall } from "./call.js";
 import type { IndexerClient } from "./indexer-client.js";
 import { passageText } from "./passage-text.js";
 import type { RerankerClient } from "./reranker-client.js";
@@ -28,6 +28,8 @@ export interface QueryParts {
     /** What a logit counts beside the fused score. */
     weight: number;
   };
+  /** Whether the rate of this caller leaves room for one more. */
+  mayRerank: (caller: Caller) => boolean;
   onDenseSkipped: (reason: DenseSkip) => void;
   onRerankSkipped: (reason: RerankSkip) => void;
 }
@@ -37,26 +39,43 @@ export interface QueryParts {
  * @throws UnavailableError in mode dense when the query cannot be embedded: words are not what was asked for
  */
 export async function answerQuery(parts: QueryParts, call: TenantCall, query: SearchQuery): Promise<SearchAnswer> {
-  const { topK, explain } = query;
+  const found = await find(parts, call, query);
+  const ranking = await rank(parts, call, query, found.candidates);
+  return toAnswer(call, query, found, ranking);
+}
+
+/** What a search found, before any reranking. */
+export interface Found extends Omit<SearchResponse, "candidates"> {
+  readonly candidates: readonly WholeCandidate[];
+  readonly denseSkipped: DenseSkip | undefined;
+  /** As of performance.now(). */
+  readonly startedAt: number;
+  readonly latencyMs: Pick<LatencyMs, "embed" | "search">;
+}
+
+/** The best candidates in fused order. */
+export async function find(parts: QueryParts, call: TenantCall, query: SearchQuery): Promise<Found> {
   const startedAt = performance.now();
   const embedding = await timed(() => embed(parts, call, query));
   const found = await timed(() => search(parts, call, query, embedding.value));
-  const { denseSkipped, candidates: opened, totalMatching, integrityFailures, unknownFields } = found.value;
-  const candidates = opened.map(whole);
-  const order = await timed(() => rank(parts, call, query, candidates));
-  const { ranked, skipped } = order.value;
+  const { denseSkipped, candidates, ...rest } = found.value;
   if (denseSkipped !== undefined) parts.onDenseSkipped(denseSkipped);
-  if (skipped !== undefined) parts.onRerankSkipped(skipped);
+  return { ...rest, candidates: candidates.map(whole), denseSkipped, startedAt, latencyMs: { embed: embedding.ms, search: found.ms } };
+}
+
+/** The first top_k of a ranking as callers see them. */
+export function toAnswer(call: TenantCall, query: SearchQuery, found: Found, { ranked, isReranked, skipped, ms }: Ranking): SearchAnswer {
+  const { denseSkipped, totalMatching, integrityFailures, unknownFields } = found;
   return {
-    results: ranked.slice(0, topK).map((result, i) => toResult(result, { rank: i + 1, reranked: skipped === undefined, explain })),
-    reranked: skipped === undefined,
+    results: ranked.slice(0, query.topK).map((result, i) => toResult(result, { rank: i + 1, isReranked, explain: query.explain })),
+    reranked: isReranked,
     rerankSkipped: skipped,
     dense: denseSkipped === undefined,
     denseSkipped,
     totalMatching,
     integrityFailures,
     unknownFields,
-    latencyMs: { embed: embedding.ms, search: found.ms, rerank: order.ms, total: milliseconds(performance.now() - startedAt) },
+    latencyMs: { ...found.latencyMs, rerank: ms, total: milliseconds(performance.now() - found.startedAt) },
     requestId: call.requestId,
   };
 }
@@ -79,18 +98,29 @@ async function embed({ reranker, embedBreaker }: QueryParts, call: TenantCall, {
   return { skipped: outcome.skipped };
 }
 
-type Found = SearchResponse & { denseSkipped?: DenseSkip | undefined };
+type Searched = SearchResponse & { denseSkipped?: DenseSkip | undefined };
 
-async function search({ indexer }: QueryParts, call: TenantCall, { query, filter, mode, context, topK }: SearchQuery, { vector, model, skipped }: Embedding): Promise<Found> {
-  const request = { query, filters: filter && toFilterMessage(filter), candidates: Math.max(MIN_CANDIDATES, topK), mode, context };
-  const found = await indexer.search(call, { ...request, vector, model });
+async function search({ indexer }: QueryParts, call: TenantCall, asked: SearchQuery, { vector, model, skipped }: Embedding): Promise<Searched> {
+  const { query, filter, topK, mode, context, threshold, halfLifeDays, asOf } = asked;
+  const found = await indexer.search(call, {
+    query,
+    filters: filter && toFilterMessage(filter),
+    candidates: Math.max(MIN_CANDIDATES, topK),
+    mode,
+    context,
+    threshold,
+    decay: halfLifeDays === undefined ? undefined : { halfLifeDays },
+    asOf: asOf && toTimestamp(asOf),
+    vector,
+    model,
+  });
   if (found.modelMismatch && mode === "dense") throw new InvalidArgumentError("vector", "is required in mode dense: this user's memories have vectors of another model than the embedder's");
   return { ...found, denseSkipped: found.modelMismatch ? "model_mismatch" : skipped };
 }
 
-type WholeCandidate = { [Part in keyof Candidate]-?: NonNullable<Candidate[Part]> };
+export type WholeCandidate = { [Part in keyof Candidate]-?: NonNullable<Candidate[Part]> };
 
-interface Ranked {
+export interface Ranked {
   candidate: WholeCandidate;
   /** Rank before reranking, from 1. */
   originalRank: number;
@@ -98,17 +128,37 @@ interface Ranked {
   logit?: number | undefined;
 }
 
-interface Ranking {
+export interface Ranking {
   ranked: Ranked[];
-  skipped?: RerankSkip;
+  isReranked: boolean;
+  skipped?: RerankSkip | undefined;
+  /** How long it took. */
+  ms: number;
 }
 
-async function rank({ reranker, rerankBreaker, ranking }: QueryParts, call: TenantCall, { query, rerank }: SearchQuery, candidates: WholeCandidate[]): Promise<Ranking> {
-  const fused = candidates.map((candidate, i) => ({ candidate, originalRank: i + 1, score: candidate.scores.fused }));
-  if (!rerank) return { ranked: fused, skipped: "disabled" };
+export function fusedRanking(candidates: readonly WholeCandidate[]): Ranking {
+  return { ranked: candidates.map((candidate, i) => ({ candidate, originalRank: i + 1, score: candidate.scores.fused })), isReranked: false, ms: 0 };
+}
+
+/** The candidates as the cross-encoder would have them, or in fused order where it is not asked or does not answer. */
+export async function rank(parts: QueryParts, call: TenantCall, query: SearchQuery, candidates: readonly WholeCandidate[]): Promise<Ranking> {
+  const { value, ms } = await timed(() => rerank(parts, call, query, candidates));
+  if (value.skipped !== undefined) parts.onRerankSkipped(value.skipped);
+  return { ...value, isReranked: value.skipped === undefined, ms };
+}
+
+async function rerank(
+  { reranker, rerankBreaker, ranking, mayRerank }: QueryParts,
+  call: TenantCall,
+  { query, rerank: isAsked }: SearchQuery,
+  candidates: readonly WholeCandidate[],
+): Promise<Pick<Ranking, "ranked" | "skipped">> {
+  const { ranked: fused } = fusedRanking(candidates);
+  if (!isAsked) return { ranked: fused, skipped: "disabled" };
   const passages = candidates.slice(0, ranking.depth).map(({ memory, passage }) => passageText(memory, passage.text));
   const readable = passages.filter((passage) => passage !== undefined);
   if (readable.length === 0) return { ranked: fused };
+  if (!mayRerank(call.caller)) return { ranked: fused, skipped: "overloaded" };
   const outcome = await rerankBreaker.run((signal, deadlineMs) => reranker.rerank({ ...call, signal, deadlineMs }, query, readable), call);
   call.signal.throwIfAborted();
   if (!outcome.ok) return { ranked: fused, skipped: outcome.skipped };
@@ -116,14 +166,14 @@ async function rank({ reranker, rerankBreaker, ranking }: QueryParts, call: Tena
   return { ranked: blend(fused, passages.map((passage) => (passage === undefined ? undefined : logits.next().value)), ranking.weight) };
 }
 
-function toResult({ candidate, originalRank, score, logit }: Ranked, { rank, reranked, explain }: { rank: number; reranked: boolean; explain: boolean }): SearchResult {
+export function toResult({ candidate, originalRank, score, logit }: Ranked, { rank, isReranked, explain }: { rank: number; isReranked: boolean; explain: boolean }): SearchResult {
   const { memory, passage, scores } = candidate;
   return {
     memory,
     score,
     passage,
     rank,
-    originalRank: reranked ? originalRank : undefined,
+    originalRank: isReranked ? originalRank : undefined,
     scores: explain ? { ...scores, rerank: logit } : undefined,
   };
 }
@@ -140,6 +190,6 @@ async function timed<T>(work: () => Promise<T>): Promise<{ value: T; ms: number 
 }
 
 /** Microseconds are all a clock can tell. */
-function milliseconds(ms: number): number {
+export function milliseconds(ms: number): number {
   return Math.round(ms * 1_000) / 1_000;
 }

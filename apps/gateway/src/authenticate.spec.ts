@@ -1,20 +1,35 @@
-import { formatApiKey, generateApiKey, hashApiKeySecret } from "@memseal/auth";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { AssertionSigner, formatApiKey, generateApiKey, generateAssertionKeys, hashApiKeySecret, UserTokens } from "@memseal/auth";
+import type { CreateTokenRequest } from "@memseal/contracts";
 import type { ResolveKeyRequest, ResolveKeyResponse } from "@memseal/contracts/indexer";
 import { SecretBytes, userHash } from "@memseal/crypto";
-import { NotFoundError, UnavailableError } from "@memseal/errors";
-import { Authenticator, requireOwnUser, requireScope } from "./authenticate.js";
-import type { Call } from "./call.js";
+import { NotFoundError, UnauthenticatedError, UnavailableError } from "@memseal/errors";
+import { Authenticator, requireDelegate, requireOwnUser, requireScope, requireUser, type AuthenticatorParts } from "./authenticate.js";
+import type { Call, Delegate } from "./call.js";
+import { CreateToken } from "./create-token.js";
 
 const pepper = SecretBytes.of(Buffer.alloc(32, 7));
 const tenantSecret = SecretBytes.of(Buffer.alloc(32, 8));
 const tenant = userHash(tenantSecret, "ada");
 const call: Call = { requestId: "r", deadlineMs: Infinity, signal: new AbortController().signal };
 const key = generateApiKey();
-const bearer = `Bearer ${formatApiKey(key)}`;
+const bearer = [`Bearer ${formatApiKey(key)}`];
+
+const dir = mkdtempSync(join(tmpdir(), "memseal-authenticate-"));
+afterAll(() => { rmSync(dir, { recursive: true }); });
+const keyFile = (name: string) => {
+  const file = join(dir, name);
+  writeFileSync(file, generateAssertionKeys().privateKey);
+  return file;
+};
+const gatewayKey = keyFile("gateway.key");
+const userTokens = UserTokens.load(gatewayKey);
 
 /** An indexer that knows one key, as it stands in `api_key` at the moment. */
 class OneKey {
-  answer: ResolveKeyResponse | undefined = { userHash: Buffer.from(tenant, "hex"), namespace: "", scopes: ["read", "write"] };
+  answer: ResolveKeyResponse | undefined = { userHash: Buffer.from(tenant, "hex"), namespace: "default", scopes: ["read", "write"] };
   isAway = false;
 
   resolveKey(_: Call, { keyId, secretHash }: ResolveKeyRequest): Promise<ResolveKeyResponse> {
@@ -24,34 +39,41 @@ class OneKey {
   }
 }
 
-describe("Authenticator", () => {
-  it("knows the tenant and the scopes of a valid key", async () => {
-    await expect(new Authenticator(new OneKey(), pepper).authenticate(call, bearer)).resolves.toEqual({ tenant, actor: `api-key ${key.keyId}`, scopes: ["read", "write"] });
+/** No issuer is known unless given. */
+function authenticatorOf(indexer = new OneKey(), jwts: AuthenticatorParts["jwts"] = { verify: () => Promise.reject(new UnauthenticatedError()) }): Authenticator {
+  return new Authenticator({ indexer, pepper, tenantSecret, userTokens, jwts });
+}
+
+describe("an API key", () => {
+  it("stands for its user, in its namespace, with its scopes", async () => {
+    await expect(authenticatorOf().authenticate(call, bearer)).resolves.toEqual({ tenant, namespace: "default", actor: `api-key ${key.keyId}`, scopes: ["read", "write"] });
   });
 
-  it.each([undefined, "", "Bearer", "Bearer ", formatApiKey(key), `Basic ${formatApiKey(key)}`, `${bearer} x`, "Bearer msk_a_b", `Bearer ${formatApiKey(generateApiKey())}`])(
-    "refuses %p",
+  it.each([[], [""], ["Bearer"], ["Bearer "], [formatApiKey(key)], [`Basic ${formatApiKey(key)}`], [`${bearer[0]} x`], ["Bearer msk_a_b"], [`Bearer ${formatApiKey(generateApiKey())}`], [...bearer, ...bearer], [...bearer, "Bearer x"], [`${bearer[0]}, ${bearer[0]}`]].map((shown) => [shown]))(
+    "is refused as %j",
     async (authorization) => {
-      await expect(new Authenticator(new OneKey(), pepper).authenticate(call, authorization)).rejects.toMatchObject({ code: "unauthenticated" });
+      await expect(authenticatorOf().authenticate(call, authorization)).rejects.toMatchObject({ code: "unauthenticated" });
     },
   );
 
   it("refuses a known key id with another secret, also after the right one was seen", async () => {
-    const authenticator = new Authenticator(new OneKey(), pepper);
+    const authenticator = authenticatorOf();
     await authenticator.authenticate(call, bearer);
-    const forged = `Bearer ${formatApiKey({ keyId: key.keyId, secret: generateApiKey().secret })}`;
+    const forged = [`Bearer ${formatApiKey({ keyId: key.keyId, secret: generateApiKey().secret })}`];
     await expect(authenticator.authenticate(call, forged)).rejects.toMatchObject({ code: "unauthenticated" });
   });
 
-  it("refuses a key that is bound to no user", async () => {
+  it("that is bound to no user is refused, unless it is a delegate's", async () => {
     const indexer = new OneKey();
-    indexer.answer = { namespace: "", scopes: ["delegate"] };
-    await expect(new Authenticator(indexer, pepper).authenticate(call, bearer)).rejects.toMatchObject({ code: "permission_denied" });
+    indexer.answer = { namespace: "default", scopes: ["read"] };
+    await expect(authenticatorOf(indexer).authenticate(call, bearer)).rejects.toMatchObject({ code: "permission_denied" });
+    indexer.answer = { namespace: "shop", scopes: ["read", "delegate"] };
+    await expect(authenticatorOf(indexer).authenticate(call, bearer)).resolves.toEqual({ tenant: undefined, namespace: "shop", actor: `api-key ${key.keyId}`, scopes: ["read", "delegate"], keyId: key.keyId });
   });
 
   it("remembers a key it found, and never one it did not", async () => {
     const indexer = new OneKey();
-    const authenticator = new Authenticator(indexer, pepper);
+    const authenticator = authenticatorOf(indexer);
     const { answer } = indexer;
     indexer.answer = undefined;
     await expect(authenticator.authenticate(call, bearer)).rejects.toMatchObject({ code: "unauthenticated" });
@@ -64,26 +86,71 @@ describe("Authenticator", () => {
   it("says that the indexer is away rather than that the key is bad", async () => {
     const indexer = new OneKey();
     indexer.isAway = true;
-    await expect(new Authenticator(indexer, pepper).authenticate(call, bearer)).rejects.toMatchObject({ code: "unavailable" });
+    await expect(authenticatorOf(indexer).authenticate(call, bearer)).rejects.toMatchObject({ code: "unavailable" });
+  });
+});
+
+describe("a delegate key", () => {
+  const delegate: Delegate = { tenant: undefined, namespace: "shop", actor: "api-key d", scopes: ["read", "write", "delegate"], keyId: "d" };
+  const tokens = new CreateToken({ tenantSecret, userTokens });
+  const exchange = (request: Partial<CreateTokenRequest> = {}) => tokens.create({ ...call, delegate }, { userId: "42", scopes: ["read"], ttlS: 60, ...request });
+
+  it("acts for no user itself", () => {
+    expect(() => requireUser(delegate)).toThrow(/exchange it with POST \/v1\/tokens/);
+    expect(requireDelegate(delegate)).toBe(delegate);
+    expect(() => requireDelegate({ tenant, namespace: "default", actor: "a", scopes: ["delegate"] })).toThrow(/stands for a user/);
+  });
+
+  it("is exchanged for a token of exactly one user of its namespace, who is not named in it", async () => {
+    const { token } = await exchange();
+    const caller = await authenticatorOf().authenticate(call, [`Bearer ${token}`]);
+    expect(caller).toEqual({ tenant: userHash(tenantSecret, "42", "shop"), namespace: "shop", actor: "token of api-key d", scopes: ["read"] });
+    const { token: ada } = await exchange({ userId: "ada-lovelace" });
+    expect(Buffer.from(ada.split(".")[1]!, "base64url").toString()).not.toContain("ada-lovelace");
+    expect(() => { requireOwnUser(requireUser(caller), "42", { tenantSecret, onForeignUser: () => undefined }); }).not.toThrow();
+    expect(() => requireDelegate(caller)).toThrow(/stands for a user/);
+  });
+
+  it("hands out no scope that it lacks", async () => {
+    await expect(exchange({ scopes: ["read", "admin"] })).rejects.toMatchObject({ code: "permission_denied", message: expect.stringContaining("admin") as string });
+    await expect(exchange({ scopes: ["delegate"] })).rejects.toMatchObject({ code: "invalid_argument", field: "scopes[0]" });
+    await expect(exchange({ ttlS: 901 })).rejects.toMatchObject({ code: "invalid_argument", field: "ttl_s" });
+    await expect(exchange({ userId: "\0\x04shop42" })).rejects.toMatchObject({ code: "invalid_argument", field: "user_id" });
+  });
+
+  it("of another installation makes tokens that are worth nothing here, as is an assertion", async () => {
+    const foreign = await UserTokens.load(keyFile("foreign.key")).sign({ tenant, namespace: "default", scopes: ["read"], keyId: "d" }, 60);
+    const assertion = await AssertionSigner.load(gatewayKey).sign({ tenant, actor: "a", scopes: ["read"], method: "read" });
+    for (const shown of [foreign.token, assertion]) await expect(authenticatorOf().authenticate(call, [`Bearer ${shown}`])).rejects.toMatchObject({ code: "unauthenticated" });
+  });
+});
+
+describe("the same user id", () => {
+  it("of two issuers, a key and a token never meets", async () => {
+    const ofIssuer = (namespace: string) => authenticatorOf(new OneKey(), { verify: () => Promise.resolve({ namespace, userId: "ada", scopes: ["read"] }) }).authenticate(call, ["Bearer a.b.c"]);
+    const { token } = await userTokens.sign({ tenant: userHash(tenantSecret, "ada", "backend"), namespace: "backend", scopes: ["read"], keyId: "d" }, 60);
+    const credentials = [await ofIssuer("one"), await ofIssuer("two"), await authenticatorOf().authenticate(call, bearer), await authenticatorOf().authenticate(call, [`Bearer ${token}`])];
+    expect(new Set(credentials.map((one) => one.tenant)).size).toBe(4);
+    expect(credentials[0]).toMatchObject({ actor: "jwt of one", scopes: ["read"] });
   });
 });
 
 describe("what a caller may do", () => {
-  const actor = "api-key test";
+  const caller = { tenant, namespace: "default", actor: "api-key test", scopes: ["read"] };
 
   it("is what its scopes say", () => {
-    expect(() => { requireScope({ tenant, actor, scopes: ["read"] }, "read"); }).not.toThrow();
-    expect(() => { requireScope({ tenant, actor, scopes: ["read"] }, "write"); }).toThrow(/lacks the scope write/);
+    expect(() => { requireScope(caller, "read"); }).not.toThrow();
+    expect(() => { requireScope(caller, "write"); }).toThrow(/lacks the scope write/);
   });
 
   it("is never to name another user, and naming itself changes nothing", () => {
-    const caller = { tenant, actor, scopes: [] };
     let foreign = 0;
     const parts = { tenantSecret, onForeignUser: () => { foreign++; } };
     expect(() => { requireOwnUser(caller, undefined, parts); }).not.toThrow();
     expect(() => { requireOwnUser(caller, "ada", parts); }).not.toThrow();
     expect(foreign).toBe(0);
-    expect(() => { requireOwnUser(caller, "bob", parts); }).toThrow(/^(?!.*bob).*not the user of this key/);
-    expect(foreign).toBe(1);
+    expect(() => { requireOwnUser(caller, "bob", parts); }).toThrow(/^(?!.*bob).*not the user of this credential/);
+    expect(() => { requireOwnUser({ ...caller, namespace: "shop" }, "ada", parts); }).toThrow(/not the user/);
+    expect(foreign).toBe(2);
   });
 });

@@ -1,40 +1,62 @@
-import { hashApiKeySecret, parseApiKey, type Scope } from "@memseal/auth";
+import { hashApiKeySecret, isApiKey, parseApiKey, UserTokens, type JwtVerifier, type Scope } from "@memseal/auth";
 import { parseUserHash, userHash, type SecretBytes } from "@memseal/crypto";
 import { AppError, PermissionDeniedError, UnauthenticatedError } from "@memseal/errors";
 import { LRUCache } from "lru-cache";
-import type { Call, Caller } from "./call.js";
+import type { Call, Caller, Credential, Delegate } from "./call.js";
 import type { IndexerClient } from "./indexer-client.js";
 
 /** How long a key may be trusted without asking again; a revoked key works no longer than this. */
 const CACHE_MS = 30_000;
 const CACHED_KEYS = 10_000;
 
-/** From a credential to the caller it stands for. Only keys that were found are remembered. */
+export interface AuthenticatorParts {
+  indexer: Pick<IndexerClient, "resolveKey">;
+  pepper: SecretBytes;
+  tenantSecret: SecretBytes;
+  userTokens: Pick<UserTokens, "verify">;
+  jwts: Pick<JwtVerifier, "verify">;
+}
+
+/** From what a caller shows to what it stands for. Only API keys that were found are remembered; all else is verified each time. */
 export class Authenticator {
-  readonly #callers = new LRUCache<string, Caller>({ max: CACHED_KEYS, ttl: CACHE_MS });
+  readonly #keys = new LRUCache<string, Credential>({ max: CACHED_KEYS, ttl: CACHE_MS });
 
-  constructor(
-    private readonly indexer: Pick<IndexerClient, "resolveKey">,
-    private readonly pepper: SecretBytes,
-  ) {}
+  constructor(private readonly parts: AuthenticatorParts) {}
 
-  /** @throws UnauthenticatedError without a valid key; PermissionDeniedError for one that is bound to no user */
-  async authenticate(call: Call, authorization: string | undefined): Promise<Caller> {
-    const { keyId, secret } = parseApiKey(bearerOf(authorization));
-    const secretHash = hashApiKeySecret(this.pepper, secret);
-    const cacheKey = `${keyId}:${secretHash.toString("hex")}`;
-    const known = this.#callers.get(cacheKey);
-    if (known !== undefined) return known;
-    const caller = await this.#resolve(call, keyId, secretHash);
-    this.#callers.set(cacheKey, caller);
-    return caller;
+  /**
+   * authorization: every such header or metadata value. beforeAsking: may throw before the indexer is asked about a key.
+   * @throws UnauthenticatedError without exactly one valid credential; PermissionDeniedError for a key that is bound to no user and no delegate
+   */
+  async authenticate(call: Call, authorization: readonly string[], beforeAsking: () => void = () => undefined): Promise<Credential> {
+    const shown = bearerOf(authorization);
+    if (isApiKey(shown)) return this.#byKey(call, shown, beforeAsking);
+    if (UserTokens.claims(shown)) {
+      const { tenant, namespace, scopes, keyId } = await this.parts.userTokens.verify(shown);
+      return { tenant, namespace, scopes, actor: `token of api-key ${keyId}` };
+    }
+    const { namespace, userId, scopes } = await this.parts.jwts.verify(shown);
+    return { tenant: userHash(this.parts.tenantSecret, userId, namespace), namespace, scopes, actor: `jwt of ${namespace}` };
   }
 
-  async #resolve(call: Call, keyId: string, secretHash: Buffer): Promise<Caller> {
+  async #byKey(call: Call, shown: string, beforeAsking: () => void): Promise<Credential> {
+    const { keyId, secret } = parseApiKey(shown);
+    const secretHash = hashApiKeySecret(this.parts.pepper, secret);
+    const cacheKey = `${keyId}:${secretHash.toString("hex")}`;
+    const known = this.#keys.get(cacheKey);
+    if (known !== undefined) return known;
+    beforeAsking();
+    const credential = await this.#resolve(call, keyId, secretHash);
+    this.#keys.set(cacheKey, credential);
+    return credential;
+  }
+
+  async #resolve(call: Call, keyId: string, secretHash: Buffer): Promise<Credential> {
     try {
-      const { userHash: tenant, scopes } = await this.indexer.resolveKey(call, { keyId, secretHash });
-      if (tenant === undefined) throw new PermissionDeniedError("this key is bound to no user and cannot act for one");
-      return { tenant: parseUserHash(tenant.toString("hex")), actor: `api-key ${keyId}`, scopes };
+      const { userHash: tenant, namespace, scopes } = await this.parts.indexer.resolveKey(call, { keyId, secretHash });
+      const actor = `api-key ${keyId}`;
+      if (tenant !== undefined) return { tenant: parseUserHash(tenant.toString("hex")), namespace, actor, scopes };
+      if (!scopes.includes("delegate")) throw new PermissionDeniedError("this key is bound to no user and cannot act for one");
+      return { tenant: undefined, namespace, actor, scopes, keyId };
     } catch (error) {
       if (error instanceof AppError && error.code === "not_found") throw new UnauthenticatedError();
       throw error;
@@ -42,9 +64,21 @@ export class Authenticator {
   }
 }
 
+/** @throws PermissionDeniedError for a delegate, which reads and writes nothing itself */
+export function requireUser(credential: Credential): Caller {
+  if (credential.tenant === undefined) throw new PermissionDeniedError("a delegate key acts for no user itself: exchange it with POST /v1/tokens (gRPC CreateToken) and send the token");
+  return credential;
+}
+
+/** @throws PermissionDeniedError for a credential of a user, which makes no tokens */
+export function requireDelegate(credential: Credential): Delegate {
+  if (credential.tenant !== undefined) throw new PermissionDeniedError("tokens are made with a delegate key: this credential stands for a user");
+  return credential;
+}
+
 /** @throws PermissionDeniedError */
 export function requireScope({ scopes }: Caller, scope: Scope): void {
-  if (!scopes.includes(scope)) throw new PermissionDeniedError(`this key lacks the scope ${scope}`);
+  if (!scopes.includes(scope)) throw new PermissionDeniedError(`this credential lacks the scope ${scope}`);
 }
 
 export interface OwnUserParts {
@@ -54,15 +88,18 @@ export interface OwnUserParts {
 }
 
 /** A user named in a request changes nothing: it must be the credential's own. @throws PermissionDeniedError */
-export function requireOwnUser({ tenant }: Caller, userId: string | undefined, { tenantSecret, onForeignUser }: OwnUserParts): void {
-  if (userId !== undefined && userHash(tenantSecret, userId) !== tenant) {
+export function requireOwnUser({ tenant, namespace }: Caller, userId: string | undefined, { tenantSecret, onForeignUser }: OwnUserParts): void {
+  if (userId !== undefined && userHash(tenantSecret, userId, namespace) !== tenant) {
     onForeignUser();
-    throw new PermissionDeniedError("user_id is not the user of this key; leave it out");
+    throw new PermissionDeniedError("user_id is not the user of this credential; leave it out");
   }
 }
 
-function bearerOf(authorization: string | undefined): string {
-  const [, token] = /^Bearer +(\S+)$/i.exec(authorization ?? "") ?? [];
-  if (token === undefined) throw new UnauthenticatedError();
-  return token;
+function bearerOf(authorization: readonly string[]): string {
+  const [only, ...more] = authorization;
+  // Whoever stands between might have looked at the other one.
+  if (more.length > 0) throw new UnauthenticatedError("send exactly one Authorization");
+  const [, shown] = /^Bearer +(\S+)$/i.exec(only ?? "") ?? [];
+  if (shown === undefined) throw new UnauthenticatedError();
+  return shown;
 }

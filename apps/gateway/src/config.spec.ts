@@ -44,6 +44,13 @@ describe("the gateway's variables", () => {
   it.each(["7480", ":7480", "host", "http://host:80", "host:port", "unix:/a"])("refuse %s as an HTTP address", (address) => {
     expect(() => parseConfig(gatewayConfig, { ...REQUIRED, MEMSEAL_HTTP_ADDRESS: address })).toThrow(/MEMSEAL_HTTP_ADDRESS/);
   });
+
+  it("read rates by name, keep the default of what is left out, and refuse what is none", () => {
+    const read = (text: string) => parseConfig(gatewayConfig, { ...REQUIRED, MEMSEAL_RATES_CREDENTIAL: text }).MEMSEAL_RATES_CREDENTIAL;
+    expect(read("")).toEqual({ read: 500, write: 250, rerank: 100 });
+    expect(read("write=0.5,read=20")).toEqual({ read: 20, write: 0.5, rerank: 100 });
+    for (const text of ["read", "read=0", "read=-1", "reads=1", "read=1,read=2", "read=1;write=2", "constructor=1"]) expect(() => read(text)).toThrow(/MEMSEAL_RATES_CREDENTIAL/);
+  });
 });
 
 describe("compose.yaml", () => {

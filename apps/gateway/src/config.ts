@@ -1,5 +1,6 @@
 import { listenAddress, listenAddresses, track, transportVariables } from "@memseal/config";
 import { z } from "zod";
+import { RATE_CLASSES, type PerSecond, type RateClass } from "./rates.js";
 
 const HOST_AND_PORT = /^(?<host>[^:\s]+|\[[0-9a-f:]+\]):(?<port>\d{1,5})$/i;
 
@@ -15,6 +16,25 @@ const origins = z.string().transform((text) => text.split(",").map((origin) => o
 
 function isOrigin(text: string): boolean {
   return /^https?:[^*]+$/.test(text) && URL.canParse(text) && new URL(text).origin === text;
+}
+
+const RATE = /^(?<kind>[a-z]+)=(?<perSecond>\d{1,6}(\.\d{1,3})?)$/;
+
+/** Requests a second, such as `read=200,write=50`; what is left out is as in `defaults`. */
+function rates(defaults: PerSecond) {
+  return z.string().default("").transform((text, context): PerSecond => {
+    const given: Partial<Record<RateClass, number>> = {};
+    for (const part of text === "" ? [] : text.split(",")) {
+      const { kind, perSecond } = RATE.exec(part)?.groups ?? {};
+      const known = RATE_CLASSES.find((one) => one === kind);
+      if (known === undefined || given[known] !== undefined || !(Number(perSecond) > 0)) {
+        context.issues.push({ code: "custom", input: text, message: `must be requests a second, such as ${RATE_CLASSES.map((one) => `${one}=${defaults[one]}`).join(",")}` });
+        return z.NEVER;
+      }
+      given[known] = Number(perSecond);
+    }
+    return { ...defaults, ...given };
+  });
 }
 
 /** The variables of the gateway. Addresses of services are `host:port` or `unix:/path`. */
@@ -34,6 +54,15 @@ export const gatewayConfig = z.object({
   MEMSEAL_PEPPER_FILE: z.string(),
   /** Ed25519 private key, PEM. */
   MEMSEAL_ASSERTION_KEY_FILE: z.string(),
+  /** Ed25519 public keys, PEM, comma-separated: of the other gateways, whose tokens count here too, and during a rotation of the key before. */
+  MEMSEAL_TOKEN_PUBLIC_KEY_FILES: z.string().optional().transform((list) => list?.split(",").map((file) => file.trim()) ?? []),
+  /** JSON: whose JWTs are taken. None without it. */
+  MEMSEAL_ISSUERS_FILE: z.string().optional(),
+  /** What one credential, and one user with all of theirs, may ask of this process. */
+  MEMSEAL_RATES_CREDENTIAL: rates({ read: 500, write: 250, rerank: 100 }),
+  MEMSEAL_RATES_TENANT: rates({ read: 1_000, write: 500, rerank: 200 }),
+  /** Failed authentications a second of one address. */
+  MEMSEAL_RATE_FAILED_AUTH: z.coerce.number().min(0.1).max(1_000_000).default(20),
   /** After this long an answer goes out in fused order. */
   MEMSEAL_RERANK_TIMEOUT_MS: z.coerce.number().int().min(1).max(10_000).default(250),
   /** How many of the best candidates are scored. */

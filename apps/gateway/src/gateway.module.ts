@@ -1,20 +1,26 @@
-import { AssertionSigner } from "@memseal/auth";
+import { AssertionSigner, JwtVerifier, loadIssuers, UserTokens } from "@memseal/auth";
 import { assertDistinct, loadSecret } from "@memseal/keys";
 import { Breaker } from "@memseal/resilience";
 import { crossTenantCounters, Metrics, type Logger } from "@memseal/telemetry";
-import type { TransportSecurity } from "@memseal/transport";
+import { HttpErrorFilter, type TransportSecurity } from "@memseal/transport";
 import { Module, type DynamicModule, type OnApplicationShutdown } from "@nestjs/common";
+import { AdminHttp } from "./admin.http.js";
 import { Admission } from "./admission.js";
 import { Authenticator } from "./authenticate.js";
 import type { GatewayConfig } from "./config.js";
+import { CreateToken } from "./create-token.js";
 import { DocsHttp } from "./docs.http.js";
 import { GatewayMetrics } from "./gateway-metrics.js";
 import { HealthHttp } from "./health.http.js";
+import { HttpAdmission } from "./http-admission.js";
 import { IndexerClient } from "./indexer-client.js";
 import { Memories } from "./memories.js";
 import { MemoriesGrpc } from "./memories.grpc.js";
 import { MemoriesHttp } from "./memories.http.js";
+import { NotServedHttp } from "./not-served.http.js";
+import { Rates } from "./rates.js";
 import { RerankerClient } from "./reranker-client.js";
+import { TokensHttp } from "./tokens.http.js";
 
 /** A query takes 1 to 2 ms to embed; beyond this the embedder is not merely busy. */
 const EMBED_TIMEOUT_MS = 500;
@@ -34,6 +40,10 @@ export class GatewayModule {
   static create(config: GatewayConfig, security: TransportSecurity, log: Logger): DynamicModule {
     const signer = AssertionSigner.load(config.MEMSEAL_ASSERTION_KEY_FILE);
     assertDistinct([config.MEMSEAL_TENANT_SECRET_FILE, config.MEMSEAL_PEPPER_FILE]);
+    const tenantSecret = loadSecret(config.MEMSEAL_TENANT_SECRET_FILE);
+    const userTokens = UserTokens.load(config.MEMSEAL_ASSERTION_KEY_FILE, config.MEMSEAL_TOKEN_PUBLIC_KEY_FILES);
+    const jwts = new JwtVerifier(config.MEMSEAL_ISSUERS_FILE === undefined ? [] : loadIssuers(config.MEMSEAL_ISSUERS_FILE));
+    const rates = new Rates({ credential: config.MEMSEAL_RATES_CREDENTIAL, tenant: config.MEMSEAL_RATES_TENANT, failuresPerSecond: config.MEMSEAL_RATE_FAILED_AUTH });
     const indexer = new IndexerClient(config.MEMSEAL_INDEXER_ADDRESS, signer, security);
     const reranker = new RerankerClient({
       rerankerAddress: config.MEMSEAL_RERANKER_ADDRESS,
@@ -51,16 +61,21 @@ export class GatewayModule {
       rerankBreaker: new Breaker({ name: "rerank", timeoutMs: config.MEMSEAL_RERANK_TIMEOUT_MS }),
       ranking: { depth: config.MEMSEAL_RERANK_DEPTH, weight: config.MEMSEAL_RERANK_WEIGHT },
       onDenseSkipped: (reason) => { gatewayMetrics.denseSkipped(reason); },
+      mayRerank: (caller) => rates.take("rerank", caller).isAllowed,
       onRerankSkipped: (reason) => { gatewayMetrics.rerankSkipped(reason); },
       onForeignUser: () => { crossTenant.refused("user_id"); },
-      tenantSecret: loadSecret(config.MEMSEAL_TENANT_SECRET_FILE),
+      tenantSecret,
     });
+    const admission = new Admission(new Authenticator({ indexer, pepper: loadSecret(config.MEMSEAL_PEPPER_FILE), tenantSecret, userTokens, jwts }), rates);
     return {
       module: GatewayModule,
-      controllers: [MemoriesHttp, MemoriesGrpc, HealthHttp, DocsHttp],
+      controllers: [MemoriesHttp, AdminHttp, TokensHttp, NotServedHttp, MemoriesGrpc, HealthHttp, DocsHttp],
       providers: [
-        { provide: Admission, useValue: new Admission(new Authenticator(indexer, loadSecret(config.MEMSEAL_PEPPER_FILE))) },
+        { provide: Admission, useValue: admission },
+        { provide: HttpAdmission, useValue: new HttpAdmission(admission) },
+        { provide: HttpErrorFilter, useValue: new HttpErrorFilter(log) },
         { provide: Memories, useValue: memories },
+        { provide: CreateToken, useValue: new CreateToken({ tenantSecret, userTokens }) },
         { provide: IndexerClient, useValue: indexer },
         { provide: Metrics, useValue: metrics },
         { provide: GatewayMetrics, useValue: gatewayMetrics },

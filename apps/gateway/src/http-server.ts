@@ -1,12 +1,10 @@
 import { finished } from "node:stream/promises";
 import type { Socket } from "node:net";
 import type { TlsOptions } from "node:tls";
-import { UnimplementedError } from "@memseal/errors";
 import { connectionFaultOf, failureOf, MAX_MESSAGE_BYTES, problemOf, REQUEST_ID_KEY, requestIdFrom, type HttpErrorFilter } from "@memseal/transport";
 import { FastifyAdapter } from "@nestjs/platform-fastify";
 import { errorCodes, type FastifyRequest, type FastifyServerOptions } from "fastify";
 import type { GatewayMetrics, Method } from "./gateway-metrics.js";
-import { CALLS_NOT_SERVED } from "./not-served-yet.js";
 
 /** How much of a body that is too large is read and dropped. */
 const DISCARD_BYTES = 8 * MAX_MESSAGE_BYTES;
@@ -18,13 +16,24 @@ const CHECK_INTERVAL_MS = 1_000;
 /** How long a connection may be kept without a request: longer than proxies keep theirs, so that they close first. */
 const KEEP_ALIVE_MS = 72_000;
 
+/** A JSON merge patch. Source: RFC 7396. */
+const MERGE_PATCH = "application/merge-patch+json";
+
 const METHODS: Readonly<Record<string, Method | "other">> = {
-  ...Object.fromEntries(CALLS_NOT_SERVED.map(({ method, url }) => [`${method} ${url}`, "other"] as const)),
   "POST /v1/memories": "add",
   "POST /v1/memories/search": "search",
+  "POST /v1/memories/search/stream": "search_stream",
   "GET /v1/memories": "list",
+  "POST /v1/memories/list": "list",
+  "POST /v1/memories/delete": "delete_many",
   "GET /v1/memories/:id": "get",
+  "PATCH /v1/memories/:id": "update",
   "DELETE /v1/memories/:id": "delete",
+  "GET /v1/memories/:id/history": "history",
+  "GET /v1/audit": "list_audit",
+  "POST /v1/erasures": "erase",
+  "POST /v1/rerank": "other",
+  "POST /v1/tokens": "create_token",
 };
 
 export interface HttpServerSpec {
@@ -67,18 +76,16 @@ function answerClientError(error: NodeJS.ErrnoException, socket: Socket): void {
   socket.end(`${head.join("\r\n")}\r\n\r\n${body}`, () => { socket.destroy(); });
 }
 
-/** Hooks and parsers, which Nest allows only once the application exists, and routes that only say that they are not served. */
-export function prepareHttpServer(adapter: FastifyAdapter, metrics: GatewayMetrics, filter: HttpErrorFilter): void {
+/** Hooks and parsers, which Nest allows only once the application exists. */
+export function prepareHttpServer(adapter: FastifyAdapter, metrics: GatewayMetrics): void {
   const server = adapter.getInstance();
-  for (const { method, url, call } of CALLS_NOT_SERVED) {
-    server.route({ method, url, handler: (request, reply) => { filter.answer(new UnimplementedError(call), request, reply); } });
-  }
   server.removeAllContentTypeParsers();
   // A member named __proto__ is refused; `constructor` is data like any other.
   const parseJson = server.getDefaultJsonParser("error", "ignore");
-  server.addContentTypeParser("application/json", { parseAs: "string" }, (request, body, done) => {
+  server.addContentTypeParser(["application/json", MERGE_PATCH], { parseAs: "string" }, (request, body, done) => {
+    if (request.method !== "PATCH" && request.headers["content-type"]?.startsWith(MERGE_PATCH) === true) done(new errorCodes.FST_ERR_CTP_INVALID_MEDIA_TYPE());
     // Clients send the content type with an empty DELETE, too.
-    if (body === "") done(null, undefined);
+    else if (body === "") done(null, undefined);
     else void parseJson(request, body as string, done);
   });
   server.addHook("onRequest", (request, reply, done) => {

@@ -35,7 +35,7 @@ await runService(log, async () => {
   app.useGlobalFilters(httpErrors);
   callers.keepCurrent(adapter.getHttpServer());
   if (config.MEMSEAL_CORS_ORIGINS !== undefined) app.enableCors(corsFor(config.MEMSEAL_CORS_ORIGINS));
-  prepareHttpServer(adapter, app.get(GatewayMetrics), httpErrors);
+  prepareHttpServer(adapter, app.get(GatewayMetrics));
 
   const packages = { [MEMORY_PACKAGE]: { MemoryService: memoryService } };
   const standard = new StandardServices({ services: serviceNames(packages), descriptors: FILE_DESCRIPTORS });

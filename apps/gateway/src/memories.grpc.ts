@@ -1,29 +1,42 @@
-import { Metadata, type ServerUnaryCall, type ServiceDefinition } from "@grpc/grpc-js";
+import { Metadata, type ServerUnaryCall, type ServerWritableStream, type ServiceDefinition } from "@grpc/grpc-js";
 import type { Scope } from "@memseal/auth";
 import {
   MemoryServiceService,
   type AddRequest,
   type AddResponse,
+  type CreateTokenRequest,
+  type CreateTokenResponse,
+  type DeleteManyRequest,
   type DeleteRequest,
   type DeleteResponse,
+  type EraseRequest,
+  type ErasureReceipt,
   type GetRequest,
+  type HistoryRequest,
+  type HistoryResponse,
+  type ListAuditRequest,
+  type ListAuditResponse,
   type ListRequest,
   type ListResponse,
   type Memory,
   type SearchAnswer,
+  type SearchEvent,
   type SearchRequest,
+  type UpdateRequest,
 } from "@memseal/contracts";
 import { InvalidArgumentError, toAppError } from "@memseal/errors";
 import { TIMEOUT_KEY } from "@memseal/resilience";
 import type { Code } from "@memseal/telemetry";
-import { callDeadlineMs, callSignal, REQUEST_ID_KEY, requestIdFrom } from "@memseal/transport";
+import { callDeadlineMs, callSignal, IDEMPOTENCY_KEY, REPLAYED_KEY, REQUEST_ID_KEY, requestIdFrom, type GrpcCall } from "@memseal/transport";
 import { Controller } from "@nestjs/common";
 import { GrpcMethod } from "@nestjs/microservices";
-import { Admission } from "./admission.js";
+import { Observable } from "rxjs";
+import { Admission, type Received } from "./admission.js";
 import type { TenantCall } from "./call.js";
+import { CreateToken } from "./create-token.js";
 import { GatewayMetrics, type Method } from "./gateway-metrics.js";
+import type { Written } from "./indexer-client.js";
 import { Memories } from "./memories.js";
-import { refuseUnservedHeaders } from "./not-served-yet.js";
 
 type UnaryCall = ServerUnaryCall<unknown, unknown>;
 
@@ -35,58 +48,109 @@ export class MemoriesGrpc {
   constructor(
     private readonly admission: Admission,
     private readonly memories: Memories,
+    private readonly tokens: CreateToken,
     private readonly metrics: GatewayMetrics,
   ) {}
 
   @GrpcMethod(SERVICE, "add")
   add(request: AddRequest, metadata: Metadata, call: UnaryCall): Promise<AddResponse> {
-    return this.#admit("add", "write", metadata, call, (admitted) => this.memories.add(admitted, decoded(request)));
+    return this.#answer("add", "write", metadata, call, async (admitted, headers) => answerOf(await this.memories.add(admitted, decoded(request)), headers));
   }
 
   @GrpcMethod(SERVICE, "search")
   search(request: SearchRequest, metadata: Metadata, call: UnaryCall): Promise<SearchAnswer> {
-    return this.#admit("search", "read", metadata, call, (admitted) => this.memories.search(admitted, decoded(request)));
+    return this.#answer("search", "read", metadata, call, (admitted) => this.memories.search(admitted, decoded(request)));
+  }
+
+  @GrpcMethod(SERVICE, "searchStream")
+  searchStream(request: SearchRequest, metadata: Metadata, call: ServerWritableStream<unknown, unknown>): Observable<SearchEvent> {
+    return new Observable((subscriber) => {
+      const headers = headersOf(metadata);
+      call.sendMetadata(headers);
+      this.#admit("search_stream", "read", metadata, call, async (admitted) => {
+        for await (const event of this.memories.searchStream(admitted, decoded(request))) subscriber.next(event);
+      }).then(() => { subscriber.complete(); }, (error: unknown) => { subscriber.error(error); });
+    });
   }
 
   @GrpcMethod(SERVICE, "get")
   get(request: GetRequest, metadata: Metadata, call: UnaryCall): Promise<Memory> {
-    return this.#admit("get", "read", metadata, call, (admitted) => this.memories.get(admitted, decoded(request)));
+    return this.#answer("get", "read", metadata, call, (admitted) => this.memories.get(admitted, decoded(request)));
   }
 
   @GrpcMethod(SERVICE, "list")
   list(request: ListRequest, metadata: Metadata, call: UnaryCall): Promise<ListResponse> {
-    return this.#admit("list", "read", metadata, call, (admitted) => this.memories.list(admitted, decoded(request)));
+    return this.#answer("list", "read", metadata, call, (admitted) => this.memories.list(admitted, decoded(request)));
+  }
+
+  @GrpcMethod(SERVICE, "update")
+  update(request: UpdateRequest, metadata: Metadata, call: UnaryCall): Promise<Memory> {
+    return this.#answer("update", "write", metadata, call, async (admitted, headers) => answerOf(await this.memories.update(admitted, decoded(request)), headers));
+  }
+
+  @GrpcMethod(SERVICE, "history")
+  history(request: HistoryRequest, metadata: Metadata, call: UnaryCall): Promise<HistoryResponse> {
+    return this.#answer("history", "read", metadata, call, (admitted) => this.memories.history(admitted, decoded(request)));
   }
 
   @GrpcMethod(SERVICE, "delete")
   delete(request: DeleteRequest, metadata: Metadata, call: UnaryCall): Promise<DeleteResponse> {
-    return this.#admit("delete", "write", metadata, call, (admitted) => this.memories.delete(admitted, decoded(request)));
+    return this.#answer("delete", "write", metadata, call, async (admitted, headers) => answerOf(await this.memories.delete(admitted, decoded(request)), headers));
   }
 
-  async #admit<T>(method: Method, scope: Scope, metadata: Metadata, call: UnaryCall, work: (call: TenantCall) => Promise<T>): Promise<T> {
+  @GrpcMethod(SERVICE, "deleteMany")
+  deleteMany(request: DeleteManyRequest, metadata: Metadata, call: UnaryCall): Promise<DeleteResponse> {
+    return this.#answer("delete_many", "write", metadata, call, async (admitted, headers) => answerOf(await this.memories.deleteMany(admitted, decoded(request)), headers));
+  }
+
+  @GrpcMethod(SERVICE, "listAudit")
+  listAudit(request: ListAuditRequest, metadata: Metadata, call: UnaryCall): Promise<ListAuditResponse> {
+    return this.#answer("list_audit", "admin", metadata, call, (admitted) => this.memories.listAudit(admitted, decoded(request)));
+  }
+
+  @GrpcMethod(SERVICE, "erase")
+  erase(request: EraseRequest, metadata: Metadata, call: UnaryCall): Promise<ErasureReceipt> {
+    return this.#answer("erase", "admin", metadata, call, (admitted) => this.memories.erase(admitted, decoded(request)));
+  }
+
+  @GrpcMethod(SERVICE, "createToken")
+  async createToken(request: CreateTokenRequest, metadata: Metadata, call: UnaryCall): Promise<CreateTokenResponse> {
+    const headers = headersOf(metadata);
+    try {
+      return await this.#observe("create_token", metadata, call, (received) => this.admission.exchange(received, (admitted) => this.tokens.create(admitted, decoded(request))));
+    } finally {
+      call.sendMetadata(headers);
+    }
+  }
+
+  /** headers: what goes out ahead of the answer, whether it is one or a failure. */
+  async #answer<T>(method: Method, scope: Scope, metadata: Metadata, call: UnaryCall, work: (call: TenantCall, headers: Metadata) => Promise<T>): Promise<T> {
+    const headers = headersOf(metadata);
+    try {
+      return await this.#admit(method, scope, metadata, call, (admitted) => work(admitted, headers));
+    } finally {
+      call.sendMetadata(headers);
+    }
+  }
+
+  #admit<T>(method: Method, scope: Scope, metadata: Metadata, call: GrpcCall, work: (call: TenantCall) => Promise<T>): Promise<T> {
+    return this.#observe(method, metadata, call, (received) => this.admission.admit(received, scope, work));
+  }
+
+  async #observe<T>(method: Method, metadata: Metadata, call: GrpcCall, work: (received: Received) => Promise<T>): Promise<T> {
     const startedAt = performance.now();
-    const requestId = requestIdFrom(metadata.get(REQUEST_ID_KEY)[0]);
-    // For the error filter, which reads it there, and for the caller, whether the call fails or not.
-    metadata.set(REQUEST_ID_KEY, requestId);
-    const headers = new Metadata();
-    headers.set(REQUEST_ID_KEY, requestId);
-    call.sendMetadata(headers);
+    const requestId = text(metadata, REQUEST_ID_KEY) ?? "";
     let code: Code = "ok";
     try {
-      return await this.admission.admit(
-        {
-          requestId,
-          authorization: text(metadata, "authorization"),
-          timeout: text(metadata, TIMEOUT_KEY),
-          deadlineMs: callDeadlineMs(call),
-          signal: callSignal(call),
-        },
-        scope,
-        (admitted) => {
-          refuseUnservedHeaders((name) => metadata.get(name)[0]);
-          return work(admitted);
-        },
-      );
+      return await work({
+        requestId,
+        authorization: metadata.get("authorization").map(String),
+        address: addressOf(call.getPeer()),
+        timeout: text(metadata, TIMEOUT_KEY),
+        idempotencyKey: text(metadata, IDEMPOTENCY_KEY),
+        deadlineMs: callDeadlineMs(call),
+        signal: callSignal(call),
+      });
     } catch (error) {
       code = toAppError(error).code;
       throw error;
@@ -94,6 +158,26 @@ export class MemoriesGrpc {
       this.metrics.answered({ transport: "grpc", method, code, requestId, durationMs: performance.now() - startedAt });
     }
   }
+}
+
+/** A peer is `address:port`, and on a Unix socket a path. */
+function addressOf(peer: string): string {
+  return peer.replace(/:\d+$/, "");
+}
+
+/** Metadata of the answer. The id is left in that of the call, too, where the error filter reads it. */
+function headersOf(metadata: Metadata): Metadata {
+  const requestId = requestIdFrom(metadata.get(REQUEST_ID_KEY)[0]);
+  metadata.set(REQUEST_ID_KEY, requestId);
+  const headers = new Metadata();
+  headers.set(REQUEST_ID_KEY, requestId);
+  return headers;
+}
+
+/** Marks the answer of an earlier request as such. */
+function answerOf<Answer>({ answer, isReplayed }: Written<Answer>, headers: Metadata): Answer {
+  if (isReplayed) headers.set(REPLAYED_KEY, "true");
+  return answer;
 }
 
 const UNDECODABLE = Object.freeze({});

@@ -1,81 +1,117 @@
 import {
   addFromJson,
   addResponseToJson,
+  deleteManyFromJson,
   deleteResponseToJson,
+  historyResponseToJson,
+  listFromJson,
   listFromQuery,
   listResponseToJson,
   memoryToJson,
   searchAnswerToJson,
+  searchEventToJson,
   searchFromJson,
+  updateFromJson,
+  type Memory,
 } from "@memseal/contracts";
-import type { Scope } from "@memseal/auth";
-import { TIMEOUT_KEY } from "@memseal/resilience";
-import { Body, Controller, Delete, Get, HttpCode, Param, Post, Query, Req, Res } from "@nestjs/common";
+import { InvalidArgumentError } from "@memseal/errors";
+import { HttpErrorFilter, REPLAYED_KEY } from "@memseal/transport";
+import { Body, Controller, Delete, Get, HttpCode, Param, Patch, Post, Query, Req, Res, StreamableFile } from "@nestjs/common";
 import type { FastifyReply, FastifyRequest } from "fastify";
-import { Admission } from "./admission.js";
-import type { TenantCall } from "./call.js";
+import { eventStream } from "./event-stream.js";
+import { HttpAdmission } from "./http-admission.js";
+import type { Written } from "./indexer-client.js";
 import { Memories } from "./memories.js";
-import { refuseUnservedHeaders } from "./not-served-yet.js";
 
 /** JSON in, messages on, JSON out. */
 @Controller("v1/memories")
 export class MemoriesHttp {
   constructor(
-    private readonly admission: Admission,
+    private readonly admission: HttpAdmission,
     private readonly memories: Memories,
+    private readonly errors: HttpErrorFilter,
   ) {}
 
   @Post()
   @HttpCode(201)
   add(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply, @Body() body: unknown): Promise<object> {
-    return this.#admit("write", request, reply, async (call) => addResponseToJson(await this.memories.add(call, addFromJson(body))));
+    return this.admission.admit("write", request, reply, async (call) => addResponseToJson(answerOf(await this.memories.add(call, addFromJson(body)), reply)));
   }
 
   @Post("search")
   @HttpCode(200)
   search(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply, @Body() body: unknown): Promise<object> {
-    return this.#admit("read", request, reply, async (call) => searchAnswerToJson(await this.memories.search(call, searchFromJson(body))));
+    return this.admission.admit("read", request, reply, async (call) => searchAnswerToJson(await this.memories.search(call, searchFromJson(body))));
+  }
+
+  @Post("search/stream")
+  @HttpCode(200)
+  async searchStream(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply, @Body() body: unknown): Promise<StreamableFile> {
+    const stream = await eventStream(
+      (emit) => this.admission.admit("read", request, reply, async (call) => {
+        for await (const event of this.memories.searchStream(call, searchFromJson(body))) emit(searchEventToJson(event));
+      }),
+      (error) => ({ event: "error", data: this.errors.problemWithin(error, request, reply) }),
+    );
+    // Proxies that gather an answer would undo what the stream is for.
+    void reply.header("x-accel-buffering", "no");
+    return new StreamableFile(stream, { type: "text/event-stream" });
   }
 
   @Get()
   list(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply, @Query() query: unknown): Promise<object> {
-    return this.#admit("read", request, reply, async (call) => listResponseToJson(await this.memories.list(call, listFromQuery(query))));
+    return this.admission.admit("read", request, reply, async (call) => listResponseToJson(await this.memories.list(call, listFromQuery(query))));
+  }
+
+  /** For filters that are too long for a query. */
+  @Post("list")
+  @HttpCode(200)
+  listByBody(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply, @Body() body: unknown): Promise<object> {
+    return this.admission.admit("read", request, reply, async (call) => listResponseToJson(await this.memories.list(call, listFromJson(body))));
+  }
+
+  @Post("delete")
+  @HttpCode(200)
+  deleteMany(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply, @Body() body: unknown): Promise<object> {
+    return this.admission.admit("write", request, reply, async (call) => deleteResponseToJson(answerOf(await this.memories.deleteMany(call, deleteManyFromJson(body)), reply)));
   }
 
   @Get(":id")
   get(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply, @Param("id") id: string): Promise<object> {
-    return this.#admit("read", request, reply, async (call) => memoryToJson(await this.memories.get(call, { id })));
+    return this.admission.admit("read", request, reply, async (call) => tagged(await this.memories.get(call, { id }), reply));
+  }
+
+  @Patch(":id")
+  update(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply, @Param("id") id: string, @Body() body: unknown): Promise<object> {
+    return this.admission.admit("write", request, reply, async (call) => {
+      const update = updateFromJson(body, { id, ifMatch: request.headers["if-match"] });
+      return tagged(answerOf(await this.memories.update(call, update), reply), reply);
+    });
+  }
+
+  @Get(":id/history")
+  history(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply, @Param("id") id: string): Promise<object> {
+    return this.admission.admit("read", request, reply, async (call) => historyResponseToJson(await this.memories.history(call, { id })));
   }
 
   @Delete(":id")
   delete(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply, @Param("id") id: string): Promise<object> {
-    return this.#admit("write", request, reply, async (call) => deleteResponseToJson(await this.memories.delete(call, { id })));
-  }
-
-  #admit(scope: Scope, request: FastifyRequest, reply: FastifyReply, work: (call: TenantCall) => Promise<object>): Promise<object> {
-    const timeout = request.headers[TIMEOUT_KEY];
-    return this.admission.admit(
-      {
-        requestId: request.id,
-        authorization: request.headers.authorization,
-        timeout: Array.isArray(timeout) ? timeout.join() : timeout,
-        deadlineMs: Infinity,
-        signal: departureOf(reply),
-      },
-      scope,
-      (call) => {
-        refuseUnservedHeaders((name) => request.headers[name]);
-        return work(call);
-      },
-    );
+    return this.admission.admit("write", request, reply, async (call) => {
+      // Ignored, it would delete what its caller has not read.
+      if (request.headers["if-match"] !== undefined) throw new InvalidArgumentError("if-match", "belongs to PATCH; a deletion takes no condition");
+      return deleteResponseToJson(answerOf(await this.memories.delete(call, { id }), reply));
+    });
   }
 }
 
-/** Aborts when the connection closes before the answer is sent. */
-function departureOf(reply: FastifyReply): AbortSignal {
-  const controller = new AbortController();
-  reply.raw.once("close", () => {
-    if (!reply.raw.writableFinished) controller.abort();
-  });
-  return controller.signal;
+/** Marks the answer of an earlier request as such. */
+function answerOf<Answer>({ answer, isReplayed }: Written<Answer>, reply: FastifyReply): Answer {
+  if (isReplayed) void reply.header(REPLAYED_KEY, "true");
+  return answer;
+}
+
+/** A memory with its version as the entity tag, for If-Match. */
+function tagged(memory: Memory, reply: FastifyReply): object {
+  void reply.header("etag", `"${memory.version}"`);
+  return memoryToJson(memory);
 }

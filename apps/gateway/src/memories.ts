@@ -1,25 +1,39 @@
 import {
   parseAdd,
+  parseDeleteMany,
+  parseErase,
   parseList,
+  parseListAudit,
   parseMemoryRef,
   parseSearch,
+  parseUpdate,
   type AddRequest,
   type AddResponse,
+  type DeleteManyRequest,
   type DeleteRequest,
   type DeleteResponse,
+  type EraseRequest,
+  type ErasureReceipt,
   type GetRequest,
+  type HistoryRequest,
+  type HistoryResponse,
+  type ListAuditRequest,
+  type ListAuditResponse,
   type ListRequest,
   type ListResponse,
   type Memory,
   type SearchAnswer,
+  type SearchEvent,
   type SearchRequest,
+  type UpdateRequest,
 } from "@memseal/contracts";
 import { addMemories, type AddParts } from "./add-memories.js";
 import { answerQuery, type QueryParts } from "./answer-query.js";
 import { requireOwnUser, type OwnUserParts } from "./authenticate.js";
 import type { TenantCall } from "./call.js";
-import type { IndexerClient } from "./indexer-client.js";
-import { refuseUnservedAdd, refuseUnservedList, refuseUnservedSearch } from "./not-served-yet.js";
+import type { IndexerClient, Written } from "./indexer-client.js";
+import { streamQuery } from "./stream-query.js";
+import { updateMemory } from "./update-memory.js";
 
 export interface MemoriesParts extends AddParts, QueryParts, OwnUserParts {
   indexer: IndexerClient;
@@ -30,18 +44,22 @@ export class Memories {
   constructor(private readonly parts: MemoriesParts) {}
 
   // async: what a parser throws is a rejection, as every other failure.
-  async add(call: TenantCall, request: AddRequest): Promise<AddResponse> {
+  async add(call: TenantCall, request: AddRequest): Promise<Written<AddResponse>> {
     const add = parseAdd(request);
-    refuseUnservedAdd(request);
     requireOwnUser(call.caller, add.userId, this.parts);
     return addMemories(this.parts, call, add);
   }
 
   async search(call: TenantCall, request: SearchRequest): Promise<SearchAnswer> {
     const query = parseSearch(request);
-    refuseUnservedSearch(request);
     requireOwnUser(call.caller, query.userId, this.parts);
     return answerQuery(this.parts, call, query);
+  }
+
+  async *searchStream(call: TenantCall, request: SearchRequest): AsyncGenerator<SearchEvent> {
+    const query = parseSearch(request);
+    requireOwnUser(call.caller, query.userId, this.parts);
+    yield* streamQuery(this.parts, call, query);
   }
 
   async get(call: TenantCall, request: GetRequest): Promise<Memory> {
@@ -50,12 +68,37 @@ export class Memories {
 
   async list(call: TenantCall, request: ListRequest): Promise<ListResponse> {
     const { limit, cursor, userId } = parseList(request);
-    refuseUnservedList(request);
     requireOwnUser(call.caller, userId, this.parts);
-    return this.parts.indexer.list(call, { limit, cursor });
+    return this.parts.indexer.list(call, { limit, cursor, filters: request.filters });
   }
 
-  async delete(call: TenantCall, request: DeleteRequest): Promise<DeleteResponse> {
+  async update(call: TenantCall, request: UpdateRequest): Promise<Written<Memory>> {
+    const update = parseUpdate(request);
+    requireOwnUser(call.caller, update.userId, this.parts);
+    return updateMemory(this.parts, call, request, update);
+  }
+
+  async history(call: TenantCall, request: HistoryRequest): Promise<HistoryResponse> {
+    return this.parts.indexer.history(call, parseMemoryRef(request));
+  }
+
+  async delete(call: TenantCall, request: DeleteRequest): Promise<Written<DeleteResponse>> {
     return this.parts.indexer.delete(call, parseMemoryRef(request));
+  }
+
+  async deleteMany(call: TenantCall, request: DeleteManyRequest): Promise<Written<DeleteResponse>> {
+    const { userId } = parseDeleteMany(request);
+    requireOwnUser(call.caller, userId, this.parts);
+    return this.parts.indexer.deleteMany(call, { ...request, userId: undefined });
+  }
+
+  async listAudit(call: TenantCall, request: ListAuditRequest): Promise<ListAuditResponse> {
+    return this.parts.indexer.listAudit(call, parseListAudit(request));
+  }
+
+  async erase(call: TenantCall, request: EraseRequest): Promise<ErasureReceipt> {
+    const { userId } = parseErase(request);
+    requireOwnUser(call.caller, userId, this.parts);
+    return this.parts.indexer.erase(call);
   }
 }

@@ -34,7 +34,8 @@ export class UpdateMemory {
   ) {}
 
   /**
-   * @throws NotFoundError for absent and foreign ids alike; AppError failed_precondition for a version other than `ifMatch`;
+   * @throws NotFoundError for absent and foreign ids alike; AppError failed_precondition for a version other than `ifMatch`,
+   * aborted for one other than its chunks were made of;
    * DataLossError when the memory does not open
    */
   update(call: TenantCall, command: UpdateCommand): Promise<Written<Memory>> {
@@ -47,7 +48,7 @@ export class UpdateMemory {
         encode: ({ version }) => Buffer.from(String(version)),
         decode: (kept) => this.reads.version(call.tenant, id, Number(kept)),
       },
-      prepare: (active) => this.#prepare(call, command, active),
+      prepare: (active) => this.#prepare(call, keepingOwnVectors(command, active), active),
     });
   }
 
@@ -83,7 +84,7 @@ export class UpdateMemory {
   }
 
   /** The memory, with its chunks where they are to stay. */
-  async #read(call: TenantCall, { id, ifMatch, chunks, model }: UpdateCommand, active: ActiveGeneration): Promise<StoredMemory> {
+  async #read(call: TenantCall, { id, ifMatch, chunks, model, embeddedVersion }: UpdateCommand, active: ActiveGeneration): Promise<StoredMemory> {
     const given = { model, dimension: chunks[0]?.vector.length ?? 0 };
     if (chunks.length > 0 && !isSameEmbedding(given, active)) throw embeddingMismatch(given, active, "vector");
     const { row, rowChunks } = await this.database.withTenant(
@@ -98,6 +99,9 @@ export class UpdateMemory {
     if (ifMatch !== undefined && row.rowVersion !== ifMatch) {
       throw new AppError("failed_precondition", `the memory has version ${row.rowVersion} by now: read it and decide again`);
     }
+    if (embeddedVersion !== undefined && row.rowVersion !== embeddedVersion) {
+      throw new AppError("aborted", "the memory changed while it was embedded: embed it again", { field: "embedded_version", retryAfterS: 1 });
+    }
     return { row, rowChunks, isKept: chunks.length === 0 };
   }
 
@@ -110,6 +114,11 @@ export class UpdateMemory {
       throw new DataLossError(row.id, { cause: error });
     }
   }
+}
+
+/** A user whose vectors are all of callers' own making keeps them until their text changes: who speaks is not in them. */
+function keepingOwnVectors(command: UpdateCommand, active: ActiveGeneration | undefined): UpdateCommand {
+  return command.changes.text === undefined && active?.model === "" ? { ...command, chunks: [] } : command;
 }
 
 /** undefined leaves a field as it is, null clears it. */

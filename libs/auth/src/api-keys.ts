@@ -29,6 +29,11 @@ export function formatApiKey({ keyId, secret }: ApiKey): string {
   return `msk_${keyId}_${secret.toString("base64url")}`;
 }
 
+/** Whether a credential says that it is an API key. */
+export function isApiKey(text: string): boolean {
+  return text.startsWith("msk_");
+}
+
 /** @throws UnauthenticatedError */
 export function parseApiKey(text: string): ApiKey {
   const [, keyId, secret] = FORM.exec(text) ?? [];

@@ -1,10 +1,10 @@
-import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { createPublicKey, generateKeyPairSync, type KeyObject } from "node:crypto";
 import { parseUserHash, type UserHash } from "@memseal/crypto";
-import { StartupError, UnauthenticatedError } from "@memseal/errors";
+import { UnauthenticatedError } from "@memseal/errors";
 import { jwtVerify, SignJWT, type JWTVerifyGetKey } from "jose";
 import { LRUCache } from "lru-cache";
 import { z } from "zod";
+import { keyIdOf, loadSigningKey, loadVerifyingKeys } from "./ed25519-keys.js";
 
 /** The gRPC metadata key that carries an assertion. */
 export const ASSERTION_KEY = "memseal-assertion";
@@ -31,9 +31,6 @@ export interface TenantClaims {
   method: MethodClass;
 }
 
-// createPublicKey would take a private key, too, and derive the public one.
-const PRIVATE_PEM = /PRIVATE KEY-----/;
-
 const claimsSchema = z.object({
   tenant: z.string(),
   actor: z.string().min(1).max(256),
@@ -58,7 +55,7 @@ export class AssertionSigner {
 
   /** @throws StartupError unless the file holds an Ed25519 private key in PEM */
   static load(privateKeyFile: string): AssertionSigner {
-    return new AssertionSigner(loadKey(privateKeyFile, createPrivateKey));
+    return new AssertionSigner(loadSigningKey(privateKeyFile));
   }
 
   async sign({ tenant, actor, scopes, method }: TenantClaims): Promise<string> {
@@ -92,8 +89,7 @@ export class AssertionVerifier {
 
   /** @throws StartupError unless every file holds an Ed25519 public key in PEM, and no private one */
   static load(publicKeyFiles: readonly string[]): AssertionVerifier {
-    const keys = publicKeyFiles.map((file) => loadKey(file, createPublicKey, PRIVATE_PEM));
-    return new AssertionVerifier(new Map(keys.map((key) => [keyIdOf(key), key])));
+    return new AssertionVerifier(loadVerifyingKeys(publicKeyFiles));
   }
 
   /** @throws UnauthenticatedError on any fault, without saying which */
@@ -136,23 +132,4 @@ export function generateAssertionKeys(): { privateKey: string; publicKey: string
     privateKeyEncoding: { type: "pkcs8", format: "pem" },
     publicKeyEncoding: { type: "spki", format: "pem" },
   });
-}
-
-function loadKey(file: string, parse: (pem: string) => KeyObject, refused?: RegExp): KeyObject {
-  let pem: string;
-  let key: KeyObject;
-  try {
-    pem = readFileSync(file, "utf8");
-    key = parse(pem);
-  } catch (error) {
-    throw new StartupError(`assertion key file ${file} cannot be read as a PEM key`, { cause: error });
-  }
-  if (refused?.test(pem)) throw new StartupError(`assertion key file ${file} holds a private key: whoever verifies must have the public key only`);
-  if (key.asymmetricKeyType !== "ed25519") throw new StartupError(`assertion key file ${file} must hold an Ed25519 key`);
-  return key;
-}
-
-/** SHA-256 of the public key, first 8 bytes. */
-function keyIdOf(publicKey: KeyObject): string {
-  return createHash("sha256").update(publicKey.export({ type: "spki", format: "der" })).digest("hex").slice(0, 16);
 }

@@ -6,6 +6,7 @@ import {
   deleteManyFromJson,
   eraseFromJson,
   listAuditFromQuery,
+listFromJson,
   listFromQuery,
   rerankFromJson,
   searchFromJson,
@@ -226,6 +227,15 @@ describe("a query of GET /v1/memories", () => {
     expect(faultOf(() => listAuditFromQuery({ filters: "{}" }))).toBe("filters");
   });
 
+  it("says what the body of POST /v1/memories/list says", () => {
+    const filters = { source: "a", NOT: { tags: { contains: "b" } } };
+    expect(listFromJson({ limit: 7, cursor: "c", filters, user_id: "u" })).toEqual(listFromQuery({ limit: "7", cursor: "c", filters: JSON.stringify(filters), user_id: "u" }));
+    expect(listFromJson({})).toEqual(listFromQuery({}));
+    for (const [field, body] of [["limit", { limit: "7" }], ["limit", { limit: 1.5 }], ["filters", { filters: "{}" }], ["page", { page: 2 }]] as const) {
+      expect(faultOf(() => parseList(listFromJson(body)))).toBe(field);
+    }
+  });
+
   it.each<[string, unknown]>([
     ["limit", { limit: "" }],
     ["limit", { limit: "1e1" }],
@@ -268,6 +278,7 @@ describe("arbitrary JSON", () => {
       faultOf(() => parseCreateToken(createTokenFromJson(value)));
       faultOf(() => parseErase(eraseFromJson(value)));
       faultOf(() => parseList(listFromQuery(value)));
+      faultOf(() => parseList(listFromJson(value)));
       faultOf(() => parseList(listFromQuery({ filters: JSON.stringify(value) })));
       faultOf(() => parseListAudit(listAuditFromQuery(value)));
       expect(({} as { polluted?: unknown }).polluted).toBeUndefined();

@@ -67,6 +67,13 @@ const searchSchema = z.strictObject({
 
 const rerankSchema = z.strictObject({ query: z.string(), documents: strings, top_k: z.number().optional() });
 
+const listBodySchema = z.strictObject({
+  limit: z.number().optional(),
+  cursor: z.string().optional(),
+  filters: object.optional(),
+  user_id: z.string().optional(),
+});
+
 const deleteManySchema = z.strictObject({
   ids: strings.optional(),
   key: z.string().optional(),
@@ -155,6 +162,12 @@ export function createTokenFromJson(body: unknown): wire.CreateTokenRequest {
 /** Body of `POST /v1/erasures`. */
 export function eraseFromJson(body: unknown): wire.EraseRequest {
   return { userId: read(eraseSchema, body, "").user_id };
+}
+
+/** Body of `POST /v1/memories/list`. */
+export function listFromJson(body: unknown): wire.ListRequest {
+  const { limit, cursor, filters, user_id } = read(listBodySchema, body, "");
+  return { limit, cursor, filters: filters && filterFromJson(filters, "filters"), userId: user_id };
 }
 
 /** Query of `GET /v1/memories`, where every value is a string; `filters` holds JSON. */

@@ -36,6 +36,8 @@ export interface UpdateCommand extends Pick<MemoryUpdate, "id" | "ifMatch" | "ch
   /** Empty: the memory's chunks stay. */
   readonly chunks: readonly ChunkVector[];
   readonly model: string;
+  /** The version of the memory that the chunks were made of. */
+  readonly embeddedVersion?: number | undefined;
 }
 
 export interface IndexerSearchQuery extends SearchScope {
@@ -67,12 +69,12 @@ export function parsePut(message: wire.PutRequest): PutCommand {
 }
 
 /** A new text comes with its chunks. */
-export function parseIndexerUpdate({ changes: message, chunks, model }: wire.UpdateRequest): UpdateCommand {
+export function parseIndexerUpdate({ changes: message, chunks, model, embeddedVersion }: wire.UpdateRequest): UpdateCommand {
   if (message === undefined) throw new InvalidArgumentError("changes", "is required");
   const { id, ifMatch, changes, vector, userId } = parseUpdate(message);
   if (vector !== undefined || userId !== undefined) throw new InvalidArgumentError("changes", "must hold no vector and no user_id");
   if (changes.text !== undefined && chunks.length === 0) throw new InvalidArgumentError("chunks", "must come with a new text");
-  return { id, ifMatch, changes, chunks: parseChunks(bounded(chunks, "chunks", 0, LIMITS.chunksPerCall), "chunks"), model: parseModel(model) };
+  return { id, ifMatch, changes, chunks: parseChunks(bounded(chunks, "chunks", 0, LIMITS.chunksPerCall), "chunks"), model: parseModel(model), embeddedVersion };
 }
 
 /** candidates: 1 to 100. */

@@ -79,6 +79,14 @@ export class OverloadedError extends AppError {
   }
 }
 
+/** The caller asks more often than it may. */
+export class RateLimitedError extends AppError {
+  /** retryAfterS: rounded up to whole seconds. */
+  constructor(what: string, retryAfterS: number) {
+    super("resource_exhausted", `${what}; try again later`, { retryAfterS: Math.max(1, Math.ceil(retryAfterS)) });
+  }
+}
+
 export class DeadlineExceededError extends AppError {
   constructor(message = "the deadline passed before the answer was ready") {
     super("deadline_exceeded", message);

@@ -6,6 +6,7 @@ export {
   NotFoundError,
   OverloadedError,
   PermissionDeniedError,
+  RateLimitedError,
   StartupError,
   UnauthenticatedError,
   UnavailableError,

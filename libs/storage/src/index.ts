@@ -1,4 +1,4 @@
-export { ApiKeyLookup, createApiKey, type NewApiKey, type ResolvedKey } from "./api-key-store.js";
+export { ApiKeyLookup, createApiKey, listApiKeys, revokeApiKey, type ListedApiKey, type NewApiKey, type ResolvedKey } from "./api-key-store.js";
 export { DueTenants } from "./due-tenants.js";
 export { LocalDatabase, localDatabaseUrls, type RoleUrls } from "./local-database.js";
 export { AuditStore, type AuditRow } from "./audit-store.js";

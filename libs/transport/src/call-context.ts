@@ -1,7 +1,10 @@
-import type { ServerUnaryCall } from "@grpc/grpc-js";
+import type { ServerUnaryCall, ServerWritableStream } from "@grpc/grpc-js";
+
+/** A call with one request, and one answer or many. */
+export type GrpcCall = ServerUnaryCall<unknown, unknown> | ServerWritableStream<unknown, unknown>;
 
 /** A signal that aborts when the caller of a gRPC call leaves or its deadline passes. */
-export function callSignal(call: ServerUnaryCall<unknown, unknown>): AbortSignal {
+export function callSignal(call: GrpcCall): AbortSignal {
   const controller = new AbortController();
   if (call.cancelled) controller.abort();
   else call.once("cancelled", () => { controller.abort(); });
@@ -9,7 +12,7 @@ export function callSignal(call: ServerUnaryCall<unknown, unknown>): AbortSignal
 }
 
 /** Unix time in milliseconds by which a gRPC call must answer; Infinity where the caller set none. */
-export function callDeadlineMs(call: ServerUnaryCall<unknown, unknown>): number {
+export function callDeadlineMs(call: GrpcCall): number {
   const deadline = call.getDeadline();
   return deadline instanceof Date ? deadline.getTime() : deadline;
 }

@@ -31,6 +31,8 @@ export interface CallContext {
   deadlineMs: number;
   signal?: AbortSignal | undefined;
   metadata?: Readonly<Record<string, string>> | undefined;
+  /** Told what the peer sends ahead of its answer. */
+  onMetadata?: ((metadata: Metadata) => void) | undefined;
 }
 
 /**
@@ -41,7 +43,7 @@ export function unary<Request, Response>(
   client: Client,
   { path, requestSerialize, responseDeserialize }: MethodDefinition<Request, Response>,
   request: Request,
-  { peer, deadlineMs, signal, metadata }: CallContext,
+  { peer, deadlineMs, signal, metadata, onMetadata }: CallContext,
 ): Promise<Response> {
   return new Promise((resolve, reject) => {
     if (signal?.aborted) {
@@ -60,6 +62,7 @@ export function unary<Request, Response>(
       // grpc-js gives a value or an error, never neither.
       else resolve(response as Response);
     });
+    if (onMetadata !== undefined) call.on("metadata", onMetadata);
     const cancel = () => { call.cancel(); };
     signal?.addEventListener("abort", cancel, { once: true });
   });

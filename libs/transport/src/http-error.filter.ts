@@ -3,7 +3,7 @@ import type { ErrorCode } from "@memseal/errors";
 import type { Logger } from "@memseal/telemetry";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { REQUEST_ID_KEY } from "./grpc-status.js";
-import { httpFaultOf, problemHeaders, problemOf } from "./http-problem.js";
+import { httpFaultOf, problemHeaders, problemOf, type HttpFault, type Problem } from "./http-problem.js";
 import { logFailure } from "./log-failure.js";
 
 const answered = new WeakMap<FastifyReply, ErrorCode>();
@@ -20,14 +20,24 @@ export class HttpErrorFilter implements ExceptionFilter {
 
   /** For errors that Fastify meets before there is a route to catch them. */
   answer(thrown: unknown, request: FastifyRequest, reply: FastifyReply): void {
-    const fault = httpFaultOf(thrown);
-    logFailure(this.log, fault.error, request.id);
-    answered.set(reply, fault.error.code);
+    const fault = this.#note(thrown, request, reply);
     void reply
       .code(fault.status)
       .headers({ [REQUEST_ID_KEY]: request.id, ...problemHeaders(fault) })
       .type("application/problem+json")
       .send(JSON.stringify(problemOf(fault, request.id)));
+  }
+
+  /** For errors of an answer that has begun: the problem is to be a part of it. */
+  problemWithin(thrown: unknown, request: FastifyRequest, reply: FastifyReply): Problem {
+    return problemOf(this.#note(thrown, request, reply), request.id);
+  }
+
+  #note(thrown: unknown, request: FastifyRequest, reply: FastifyReply): HttpFault {
+    const fault = httpFaultOf(thrown);
+    logFailure(this.log, fault.error, request.id);
+    answered.set(reply, fault.error.code);
+    return fault;
   }
 }
 

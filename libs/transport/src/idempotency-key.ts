@@ -10,10 +10,12 @@ export const REPLAYED_KEY = "idempotent-replayed";
 const FORM = /^[\x21-\x7e]{1,255}$/;
 
 /** @throws InvalidArgumentError for a key that is empty, too long, or has other characters than visible ASCII */
+export function parseIdempotencyKey(given: string | undefined): string | undefined {
+  if (given !== undefined && !FORM.test(given)) throw new InvalidArgumentError(IDEMPOTENCY_KEY, "must have 1 to 255 visible ASCII characters");
+  return given;
+}
+
+/** @throws as parseIdempotencyKey */
 export function idempotencyKeyOf(metadata: Metadata): string | undefined {
-  const [given] = metadata.get(IDEMPOTENCY_KEY);
-  if (given === undefined) return undefined;
-  const key = given.toString();
-  if (!FORM.test(key)) throw new InvalidArgumentError(IDEMPOTENCY_KEY, "must have 1 to 255 visible ASCII characters");
-  return key;
+  return parseIdempotencyKey(metadata.get(IDEMPOTENCY_KEY)[0]?.toString());
 }

@@ -1,11 +1,11 @@
-export { callDeadlineMs, callSignal } from "./call-context.js";
+export { callDeadlineMs, callSignal, type GrpcCall } from "./call-context.js";
 export { connect, unary, type CallContext } from "./grpc-client.js";
 export { GrpcErrorFilter } from "./grpc-error.filter.js";
 export { grpcServer, serviceNames, startGrpcService, type GrpcServerSpec } from "./grpc-server.js";
 export { fromGrpcStatus, PeerLostError, REQUEST_ID_KEY, toGrpcStatus } from "./grpc-status.js";
 export { connectionFaultOf, problemOf } from "./http-problem.js";
 export { failureOf, HttpErrorFilter } from "./http-error.filter.js";
-export { IDEMPOTENCY_KEY, idempotencyKeyOf, REPLAYED_KEY } from "./idempotency-key.js";
+export { IDEMPOTENCY_KEY, idempotencyKeyOf, parseIdempotencyKey, REPLAYED_KEY } from "./idempotency-key.js";
 export { MAX_INNER_MESSAGE_BYTES, MAX_MESSAGE_BYTES } from "./limits.js";
 export { requestIdFrom } from "./request-id.js";
 export { runService } from "./run-service.js";

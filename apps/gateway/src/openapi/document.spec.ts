@@ -172,7 +172,7 @@ async function servedRoutes(): Promise<string[]> {
     });
     const options: Readonly<NestApplicationOptions> = { logger: false, bodyParser: false };
     const app = await NestFactory.create<NestFastifyApplication>(GatewayModule.create(config, TransportSecurity.LOOPBACK, log), adapter, options);
-    prepareHttpServer(adapter, app.get(GatewayMetrics), errors);
+    prepareHttpServer(adapter, app.get(GatewayMetrics));
     await app.init();
     await app.close();
     return routes.filter((route) => !route.startsWith("HEAD "));

@@ -81,6 +81,8 @@ export interface UpdateRequest {
   chunks: Chunk[];
   /** As in PutRequest. */
   model: string;
+  /** The version of the memory that the chunks were made of: if it has another one by now, ABORTED with the field embedded_version. */
+  embeddedVersion?: number | undefined;
 }
 
 export interface SearchRequest {
@@ -479,6 +481,9 @@ export const UpdateRequest: MessageFns<UpdateRequest> = {
     if (message.model !== "") {
       writer.uint32(26).string(message.model);
     }
+    if (message.embeddedVersion !== undefined) {
+      writer.uint32(32).uint32(message.embeddedVersion);
+    }
     return writer;
   },
 
@@ -517,6 +522,14 @@ export const UpdateRequest: MessageFns<UpdateRequest> = {
             }
 
             message.model = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.embeddedVersion = reader.uint32();
             continue;
           }
         }

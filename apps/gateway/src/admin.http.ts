@@ -1,0 +1,25 @@
+import { erasureReceiptToJson, eraseFromJson, listAuditFromQuery, listAuditResponseToJson } from "@memseal/contracts";
+import { Body, Controller, Get, HttpCode, Post, Query, Req, Res } from "@nestjs/common";
+import type { FastifyReply, FastifyRequest } from "fastify";
+import { HttpAdmission } from "./http-admission.js";
+import { Memories } from "./memories.js";
+
+/** What is about a user as a whole. */
+@Controller("v1")
+export class AdminHttp {
+  constructor(
+    private readonly admission: HttpAdmission,
+    private readonly memories: Memories,
+  ) {}
+
+  @Get("audit")
+  listAudit(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply, @Query() query: unknown): Promise<object> {
+    return this.admission.admit("admin", request, reply, async (call) => listAuditResponseToJson(await this.memories.listAudit(call, listAuditFromQuery(query))));
+  }
+
+  @Post("erasures")
+  @HttpCode(200)
+  erase(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply, @Body() body: unknown): Promise<object> {
+    return this.admission.admit("admin", request, reply, async (call) => erasureReceiptToJson(await this.memories.erase(call, eraseFromJson(body))));
+  }
+}
