@@ -8,9 +8,6 @@ import type { IndexerClient } from "./indexer-client.js";
 import { passageText } from "./passage-text.js";
 import type { RerankerClient } from "./reranker-client.js";
 
-/** Fewer would leave the cross-encoder too little to choose from. */
-const MIN_CANDIDATES = 50;
-
 export type RerankSkip = SkipReason | "disabled";
 
 /** Why words alone decided. */
@@ -81,8 +78,10 @@ async function embed({ reranker, embedBreaker }: QueryParts, call: TenantCall, {
 
 type Found = SearchResponse & { denseSkipped?: DenseSkip | undefined };
 
-async function search({ indexer }: QueryParts, call: TenantCall, { query, filter, mode, context, topK }: SearchQuery, { vector, model, skipped }: Embedding): Promise<Found> {
-  const request = { query, filters: filter && toFilterMessage(filter), candidates: Math.max(MIN_CANDIDATES, topK), mode, context };
+async function search({ indexer, ranking }: QueryParts, call: TenantCall, { query, filter, mode, context, topK, rerank, explain }: SearchQuery, { vector, model, skipped }: Embedding): Promise<Found> {
+  // What is not scored keeps its order behind what is: beyond depth and top_k no candidate can come into the answer.
+  const candidates = Math.max(topK, rerank ? ranking.depth : 0);
+  const request = { query, filters: filter && toFilterMessage(filter), candidates, mode, context, explain };
   const found = await indexer.search(call, { ...request, vector, model });
   if (found.modelMismatch && mode === "dense") throw new InvalidArgumentError("vector", "is required in mode dense: this user's memories have vectors of another model than the embedder's");
   return { ...found, denseSkipped: found.modelMismatch ? "model_mismatch" : skipped };

@@ -112,7 +112,7 @@ parser("parseListAudit", fc.record(page), parseListAudit, wire.ListAuditRequest)
 parser("parseErase", fc.record({ userId }), parseErase, wire.EraseRequest);
 parser("parsePut", fc.record({ memories: list(fc.record({ ...memory, chunks }), LIMITS.memoriesPerCall), model: text(LIMITS.labelCharacters) }), parsePut, indexer.PutRequest);
 parser("parseIndexerUpdate", fc.record({ changes: mostly(fc.record(changed), option(changes)), chunks, model: text(LIMITS.labelCharacters) }), parseIndexerUpdate, indexer.UpdateRequest);
-parser("parseIndexerSearch", fc.record({ query, vector: option(vector), filters: option(filter), candidates: uint(LIMITS.topK), ...scope }), parseIndexerSearch, indexer.SearchRequest);
+parser("parseIndexerSearch", fc.record({ query, vector: option(vector), filters: option(filter), candidates: uint(LIMITS.topK), explain: option(fc.boolean()), ...scope }), parseIndexerSearch, indexer.SearchRequest);
 parser("parseResolveKey", fc.record({ keyId: label, secretHash: fc.constantFrom(31, 32, 33).map((bytes) => Buffer.alloc(bytes)) }), parseResolveKey, indexer.ResolveKeyRequest);
 parser("parseEmbedQuery", fc.record({ text: query }), (message) => ({ query: parseEmbedQuery(message) }), models.EmbedQueryRequest);
 parser("parseEmbedDocuments", fc.record({ documents: list(fc.record({ text: text(LIMITS.textCharacters), speaker: option(label) }), LIMITS.memoriesPerCall) }), (message) => ({ embedded: parseEmbedDocuments(message) }), models.EmbedDocumentsRequest);

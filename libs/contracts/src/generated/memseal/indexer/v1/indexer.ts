@@ -101,7 +101,11 @@ export interface SearchRequest {
     | boolean
     | undefined;
   /** Name of the model that made the vector; absent where the caller brought it. */
-  model?: string | undefined;
+  model?:
+    | string
+    | undefined;
+  /** Whether scores hold ranks; absent: false. */
+  explain?: boolean | undefined;
 }
 
 /** One memory with its best passage. Scores without `rerank`. */
@@ -568,6 +572,9 @@ export const SearchRequest: MessageFns<SearchRequest> = {
     if (message.model !== undefined) {
       writer.uint32(82).string(message.model);
     }
+    if (message.explain !== undefined) {
+      writer.uint32(88).bool(message.explain);
+    }
     return writer;
   },
 
@@ -662,6 +669,14 @@ export const SearchRequest: MessageFns<SearchRequest> = {
             }
 
             message.model = reader.string();
+            continue;
+          }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.explain = reader.bool();
             continue;
           }
         }
