@@ -495,10 +495,10 @@ export const SABOTAGES = [
   },
   {
     name: "vectors left behind by a search",
-    file: "libs/retrieval/src/dot-kernel.ts",
-    find: "new Uint8Array(this.#memory.buffer, 0, this.#usedBytes).fill(0);",
+    file: "libs/retrieval/src/vector-memory.ts",
+    find: "new Uint8Array(this.#memory.buffer, 0, this.#blocksAt).fill(0);",
     replace: "",
-    test: { kind: "unit", project: "libs/retrieval", spec: "dot-kernel", turnsRed: "leaves nothing of query, rows and scores" },
+    test: { kind: "unit", project: "libs/retrieval", spec: "vector-memory", turnsRed: "leaves nothing of a query and its products" },
   },
   {
     name: "caller without a certificate",

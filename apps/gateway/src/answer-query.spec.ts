@@ -71,10 +71,12 @@ describe("answerQuery", () => {
     expect(seen.skips).toEqual(["rerank overloaded"]);
   });
 
-  it("asks the indexer for enough to choose from", async () => {
+  it("asks the indexer for what can come into the answer: what is reranked, and top_k", async () => {
     const { parts, seen } = world();
-    await answerQuery(parts, call, query({ topK: 3 }));
-    expect(seen.search?.candidates).toBe(50);
+    await answerQuery(parts, call, query({ topK: 2 }));
+    expect(seen.search?.candidates).toBe(3);
+    await answerQuery(parts, call, query({ topK: 2, rerank: false }));
+    expect(seen.search?.candidates).toBe(2);
     await answerQuery(parts, call, query({ topK: 80 }));
     expect(seen.search?.candidates).toBe(80);
   });

@@ -8,9 +8,6 @@ import type { IndexerClient } from "./indexer-client.js";
 import { passageText } from "./passage-text.js";
 import type { RerankerClient } from "./reranker-client.js";
 
-/** Fewer would leave the cross-encoder too little to choose from. */
-const MIN_CANDIDATES = 50;
-
 export type RerankSkip = SkipReason | "disabled";
 
 /** Why words alone decided. */
@@ -100,12 +97,13 @@ async function embed({ reranker, embedBreaker }: QueryParts, call: TenantCall, {
 
 type Searched = SearchResponse & { denseSkipped?: DenseSkip | undefined };
 
-async function search({ indexer }: QueryParts, call: TenantCall, asked: SearchQuery, { vector, model, skipped }: Embedding): Promise<Searched> {
-  const { query, filter, topK, mode, context, threshold, halfLifeDays, asOf } = asked;
+async function search({ indexer, ranking }: QueryParts, call: TenantCall, asked: SearchQuery, { vector, model, skipped }: Embedding): Promise<Searched> {
+  const { query, filter, topK, mode, context, threshold, halfLifeDays, asOf, rerank, explain } = asked;
   const found = await indexer.search(call, {
     query,
     filters: filter && toFilterMessage(filter),
-    candidates: Math.max(MIN_CANDIDATES, topK),
+    // What is not scored keeps its order behind what is: beyond depth and top_k no candidate can come into the answer.
+    candidates: Math.max(topK, rerank ? ranking.depth : 0),
     mode,
     context,
     threshold,
@@ -113,6 +111,7 @@ async function search({ indexer }: QueryParts, call: TenantCall, asked: SearchQu
     asOf: asOf && toTimestamp(asOf),
     vector,
     model,
+    explain,
   });
   if (found.modelMismatch && mode === "dense") throw new InvalidArgumentError("vector", "is required in mode dense: this user's memories have vectors of another model than the embedder's");
   return { ...found, denseSkipped: found.modelMismatch ? "model_mismatch" : skipped };

@@ -18,7 +18,7 @@ export interface Figure {
 
 export const MEMORIES_A_CALL = 200;
 const CALLS_AT_ONCE = 5;
-const CANDIDATES = 50;
+const CANDIDATES = 24;
 const WORDS_A_TEXT = 30;
 const WORDS_A_QUERY = 6;
 

@@ -48,6 +48,8 @@ export interface IndexerSearchQuery extends SearchScope {
   readonly filter?: Filter | undefined;
   /** How many of the best memories to open. */
   readonly candidates: number;
+  /** Whether scores hold ranks. */
+  readonly explain?: boolean | undefined;
 }
 
 /** @throws InvalidArgumentError with the path of the fault, as all parsers here */
@@ -87,6 +89,7 @@ export function parseIndexerSearch(message: wire.SearchRequest): IndexerSearchQu
     model: message.model === undefined ? undefined : parseModel(message.model),
     filter: message.filters && parseFilter(message.filters, "filters"),
     candidates: inRange(message.candidates, "candidates", LIMITS.topK),
+    explain: message.explain,
     ...scope,
   };
 }

@@ -112,7 +112,7 @@ parser("parseListAudit", fc.record(page), parseListAudit, wire.ListAuditRequest)
 parser("parseErase", fc.record({ userId }), parseErase, wire.EraseRequest);
 parser("parsePut", fc.record({ memories: list(fc.record({ ...memory, chunks }), LIMITS.memoriesPerCall), model: text(LIMITS.labelCharacters) }), parsePut, indexer.PutRequest);
 parser("parseIndexerUpdate", fc.record({ changes: mostly(fc.record(changed), option(changes)), chunks, model: text(LIMITS.labelCharacters) }), parseIndexerUpdate, indexer.UpdateRequest);
-parser("parseIndexerSearch", fc.record({ query, vector: option(vector), filters: option(filter), candidates: uint(LIMITS.topK), ...scope }), parseIndexerSearch, indexer.SearchRequest);
+parser("parseIndexerSearch", fc.record({ query, vector: option(vector), filters: option(filter), candidates: uint(LIMITS.topK), explain: option(fc.boolean()), ...scope }), parseIndexerSearch, indexer.SearchRequest);
 parser("parseResolveKey", fc.record({ keyId: label, secretHash: fc.constantFrom(31, 32, 33).map((bytes) => Buffer.alloc(bytes)) }), parseResolveKey, indexer.ResolveKeyRequest);
 parser("parseEmbedQuery", fc.record({ text: query }), (message) => ({ query: parseEmbedQuery(message) }), models.EmbedQueryRequest);
 parser("parseEmbedDocuments", fc.record({ documents: list(fc.record({ text: text(LIMITS.textCharacters), speaker: option(label) }), LIMITS.memoriesPerCall) }), (message) => ({ embedded: parseEmbedDocuments(message) }), models.EmbedDocumentsRequest);
@@ -128,7 +128,7 @@ const whole = (min: number, max: number): Check => (value: number) => Number.isI
 const isBoolean: Check = (value: unknown) => typeof value === "boolean";
 const isId: Check = (value: string) => /^[0-9a-f-]{36}$/.test(value);
 const isDate: Check = (value: Date) => value instanceof Date && value >= new Date("0001-01-01T00:00:00Z") && value <= new Date("9999-12-31T23:59:59.999Z");
-const isVector: Check = (value: Float32Array) => value.length > 0 && value.every(Number.isFinite) && value.some((one) => one !== 0);
+const isVector: Check = (value: Float32Array) => value.length > 0 && value.length <= LIMITS.vectorDimensions && value.every(Number.isFinite) && value.some((one) => one !== 0);
 const depthOf = (value: unknown): number => (typeof value === "object" && value !== null ? 1 + Math.max(0, ...Object.values(value).map(depthOf)) : 0);
 const isMetadata: Check = (value: object) => Buffer.byteLength(JSON.stringify(value)) <= LIMITS.metadataBytes && depthOf(value) <= LIMITS.jsonDepth && JSON.stringify(value).isWellFormed() && !JSON.stringify(value).includes("\\u0000");
 const distinct = (check: Check): Check => (value: unknown[]) => check(value as never) && new Set(value).size === value.length;
@@ -143,7 +143,7 @@ const CHECKS: Record<string, Check> = {
   embedded: items(0, LIMITS.memoriesPerCall, record), ids: distinct(items(1, LIMITS.memoriesPerCall, isId)), limit: whole(1, LIMITS.listPage), candidates: whole(1, LIMITS.topK),
   mode: (value: unknown) => ["hybrid", "lexical", "dense"].includes(value as string), context: isBoolean, rerank: isBoolean, explain: isBoolean, dryRun: isBoolean, all: (value: unknown) => value === true, threshold: (value: number) => value >= -1 && value <= 1,
   halfLifeDays: (value: number) => value > 0 && value <= LIMITS.halfLifeDays, ttlS: whole(1, LIMITS.tokenTtlS), scopes: distinct(items(1, 3, (value: string) => ["read", "write", "admin"].includes(value))),
-  content: record, changes: (value: object) => Object.values(value).some((one) => one !== undefined) && holds(value, null), chunks: items(0, LIMITS.chunksPerCall, record), dimension: whole(1, Infinity),
+  content: record, changes: (value: object) => Object.values(value).some((one) => one !== undefined) && holds(value, null), chunks: items(0, LIMITS.chunksPerCall, record), dimension: whole(1, LIMITS.vectorDimensions),
   start: whole(0, LIMITS.textCharacters - 1), end: whole(1, LIMITS.textCharacters), model: (value: string) => isText(value, LIMITS.labelCharacters),
   selection: (value: object) => Object.keys(value).length === 1 && holds(value), keyId: (value: string) => isText(value, LIMITS.labelCharacters), secretHash: (value: Buffer) => value.length === 32,
   filter: (value: Filter) => isFilter(value, 1) && leaves(value) <= LIMITS.filterLeaves,

@@ -18,6 +18,8 @@ export const LIMITS = {
   /** Objects and arrays within each other, the metadata object itself included. */
   jsonDepth: 32,
   queryCharacters: 2_000,
+  /** As many as an index takes. */
+  vectorDimensions: 4_096,
   topK: 100,
   topKDefault: 10,
   /** A hundred years. */

@@ -1,4 +1,6 @@
+import { MAX_DIMENSION } from "@memseal/retrieval";
 import fc from "fast-check";
+import { LIMITS } from "./limits.js";
 import { decodeVector, encodeVector } from "./vector.js";
 
 describe("a vector on the wire", () => {
@@ -9,6 +11,12 @@ describe("a vector on the wire", () => {
       const bytes = Buffer.concat([Buffer.alloc(offset), encodeVector(vector)]).subarray(offset);
       expect(decodeVector(bytes, "vector")).toEqual(vector);
     }));
+  });
+
+  it("has at most as many values as an index takes", () => {
+    expect(LIMITS.vectorDimensions).toBe(MAX_DIMENSION);
+    expect(decodeVector(encodeVector(new Float32Array(MAX_DIMENSION).fill(1)), "vector")).toHaveLength(MAX_DIMENSION);
+    expect(() => decodeVector(encodeVector(new Float32Array(MAX_DIMENSION + 1).fill(1)), "vector")).toThrow("at most 4096 values");
   });
 
   it("owns its memory on both sides", () => {

@@ -1,5 +1,5 @@
 import { InvalidArgumentError } from "@memseal/errors";
-import { DenseMatrix } from "./dense.js";
+import { DenseMatrix, MAX_DIMENSION } from "./dense.js";
 import { DimensionMismatchError } from "./errors.js";
 
 function matrixOf(...vectors: number[][]): DenseMatrix {
@@ -44,17 +44,39 @@ describe("DenseMatrix", () => {
     expect(matrix.rowEnd).toBe(100);
   });
 
-  it("leaves nothing in its memory, nor in the memory it has outgrown", () => {
-    const matrix = new DenseMatrix(2);
-    const views: Float32Array[] = [];
-    for (let row = 0; row < 40; row++) {
-      matrix.add(matrix.unit(Float32Array.of(1, row)));
-      views.push(matrix.row(row));
-    }
+  it("leaves nothing in its memory, nor in the memory it has outgrown, and gives it back", () => {
+    const fill = (): { matrix: DenseMatrix; addresses: number[] } => {
+      const matrix = new DenseMatrix(2);
+      const addresses: number[] = [];
+      for (let row = 0; row < 2_000; row++) {
+        matrix.add(matrix.unit(Float32Array.of(1, row + 1)));
+        addresses.push(matrix.row(row).byteOffset);
+      }
+      return { matrix, addresses };
+    };
+    const { matrix, addresses } = fill();
+    const { buffer } = matrix.row(0);
+    expect(new Float32Array(buffer, addresses.at(-1)).some((value) => value !== 0)).toBe(true);
     matrix.zero();
-    for (const view of views) expect([...view]).toEqual([0, 0]);
+    for (const address of addresses) expect([...new Float32Array(buffer, address, 2)]).toEqual([0, 0]);
     expect(matrix.bytes).toBe(0);
     expect(matrix.rowEnd).toBe(0);
+    // The next one lies where this one lay.
+    const next = fill();
+    expect(next.addresses).toEqual(addresses);
+    next.matrix.zero();
+  });
+
+  it("scores rows of several blocks in any order", () => {
+    const matrix = matrixOf(...Array.from({ length: 2_500 }, (_, at) => [Math.cos(at), Math.sin(at)]));
+    const rows = [2_400, 3, 1_024, 1_023, 2_047, 2_048];
+    const scores = cosines(matrix, [1, 0], rows);
+    for (const [row, score] of scores.entries()) expect(score).toBeCloseTo(rows.includes(row) ? Math.cos(row) : 0, 6);
+    matrix.zero();
+  });
+
+  it("refuses more values a vector than a search has room for", () => {
+    expect(() => new DenseMatrix(MAX_DIMENSION + 1)).toThrow(RangeError);
   });
 
   it("refuses a vector without direction, one that is not finite and one of another dimension", () => {

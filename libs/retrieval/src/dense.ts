@@ -1,24 +1,35 @@
 import { InvalidArgumentError } from "@memseal/errors";
-import { DotKernel } from "./dot-kernel.js";
 import { DimensionMismatchError } from "./errors.js";
+import { VectorMemory } from "./vector-memory.js";
 
 /** Rows of a block but the first: growing copies no more than the first one, however many rows there are. */
 const BLOCK_ROWS = 1_024;
 const BLOCK_BITS = 10;
-/** How much faster the kernel scores a row, copied, than plain JavaScript does. */
-const KERNEL_SPEED = 4;
-const kernel = DotKernel.load();
 /** Of a small tenant's first and only block. */
 const FIRST_CAPACITY = 16;
+/** Values of a vector. The widest embedders in use have so many. */
+export const MAX_DIMENSION = 4_096;
 
-/** Unit vectors by row in blocks of float32; rows are reused after removal. */
+/** Vectors of all tenants together: a memory each would take gigabytes of addresses. A second is made when one is full. */
+const memories: VectorMemory[] = [];
+
+interface Block {
+  readonly memory: VectorMemory;
+  readonly address: number;
+  readonly bytes: number;
+}
+
+/** Unit vectors by row in blocks of float32; rows are reused after removal. Whoever is done with it calls `zero`. */
 export class DenseMatrix {
-  readonly #blocks: Float32Array[] = [];
+  readonly #blocks: Block[] = [];
   /** Rows below this have been handed out at least once. */
   #rowEnd = 0;
   readonly #free: number[] = [];
 
-  constructor(readonly dimension: number) {}
+  /** @throws RangeError beyond MAX_DIMENSION */
+  constructor(readonly dimension: number) {
+    if (dimension > MAX_DIMENSION) throw new RangeError(`vectors have at most ${MAX_DIMENSION} values`);
+  }
 
   /** Every row in use is below this. */
   get rowEnd(): number {
@@ -26,7 +37,7 @@ export class DenseMatrix {
   }
 
   get bytes(): number {
-    return this.#blocks.reduce((sum, block) => sum + block.byteLength, 0);
+    return this.#blocks.reduce((sum, { bytes }) => sum + bytes, 0);
   }
 
   /**
@@ -44,7 +55,7 @@ export class DenseMatrix {
     return vector.map((value) => value / length);
   }
 
-  /** Stores a unit vector and returns its row. */
+  /** Stores a unit vector and returns its row. @throws RangeError when memory is used up */
   add(unitVector: Float32Array): number {
     const row = this.#free.pop() ?? this.#newRow();
     this.row(row).set(unitVector);
@@ -57,74 +68,78 @@ export class DenseMatrix {
     this.#free.push(row);
   }
 
-  /** A view of the row's values, not a copy. */
+  /** A view of the row's values, not a copy; until a row is added to any matrix. */
   row(row: number): Float32Array {
-    const start = (row & (BLOCK_ROWS - 1)) * this.dimension;
-    return this.#blocks[row >>> BLOCK_BITS].subarray(start, start + this.dimension);
+    const { memory, address } = this.#blocks[row >>> BLOCK_BITS];
+    return memory.floats(address + (row & (BLOCK_ROWS - 1)) * this.#rowBytes, this.dimension);
   }
 
   /** Writes each row's cosine with the query, [-1, 1], to `scores` (by row). rows: in use. */
   score(unitQuery: Float32Array, rows: Uint32Array, scores: Float64Array): void {
-    const wholeBlocks = kernel && this.#scoreWholeBlocks(kernel, unitQuery, rows);
-    // In double precision from the start: a conversion less for each product.
-    const query = Float64Array.from(unitQuery);
-    for (const row of rows) {
-      const blockScores = wholeBlocks?.[row >>> BLOCK_BITS];
-      const dot = blockScores === undefined ? this.#dot(query, row) : blockScores[row & (BLOCK_ROWS - 1)];
-      scores[row] = Math.max(-1, Math.min(1, dot));
+    const { sorted, starts } = this.#byBlock(rows);
+    for (const memory of new Set(this.#blocks.map((block) => block.memory))) {
+      memory.withQuery(unitQuery, (dots) => {
+        for (const [at, block] of this.#blocks.entries()) {
+          if (block.memory !== memory || starts[at] === starts[at + 1]) continue;
+          const products = dots(block.address, sorted.subarray(starts[at], starts[at + 1]));
+          const first = at << BLOCK_BITS;
+          for (let i = 0; i < products.length; i++) scores[first + sorted[starts[at] + i]] = Math.max(-1, Math.min(1, products[i]));
+        }
+      });
     }
   }
 
-  /** Forgets every row and overwrites the values. */
+  /** Forgets every row, overwrites the values and gives their memory back. */
   zero(): void {
-    for (const block of this.#blocks) block.fill(0);
+    for (const { memory, address, bytes } of this.#blocks) memory.free(address, bytes);
     this.#blocks.length = 0;
     this.#rowEnd = 0;
     this.#free.length = 0;
   }
 
-  /** By block the scores of all its rows, where so many of them are wanted that scoring all is faster. */
-  #scoreWholeBlocks(dotKernel: DotKernel, unitQuery: Float32Array, rows: Uint32Array): (Float64Array | undefined)[] {
-    const wanted = new Uint32Array(this.#blocks.length);
-    for (const row of rows) wanted[row >>> BLOCK_BITS]++;
-    return dotKernel.run(unitQuery, (dots) => this.#blocks.map((block, at) => {
-      const rowCount = block.length / this.dimension;
-      return wanted[at] * KERNEL_SPEED < rowCount ? undefined : dots(block, rowCount);
-    }));
+  get #rowBytes(): number {
+    return 4 * this.dimension;
   }
 
-  #dot(query: Float64Array, row: number): number {
-    const values = this.#blocks[row >>> BLOCK_BITS];
-    const start = (row & (BLOCK_ROWS - 1)) * this.dimension;
-    const unrolled = query.length - (query.length % 4);
-    let a = 0, b = 0, c = 0, d = 0;
-    // Four sums: the processor need not wait for one addition to start the next.
-    for (let at = 0; at < unrolled; at += 4) {
-      const from = start + at;
-      a += query[at] * values[from];
-      b += query[at + 1] * values[from + 1];
-      c += query[at + 2] * values[from + 2];
-      d += query[at + 3] * values[from + 3];
-    }
-    for (let at = unrolled; at < query.length; at++) a += query[at] * values[start + at];
-    return a + b + (c + d);
+  /** The rows block after block, each as its number in the block, and where each block's begin; one more at the end. */
+  #byBlock(rows: Uint32Array): { sorted: Uint32Array; starts: Uint32Array } {
+    const starts = new Uint32Array(this.#blocks.length + 1);
+    for (let i = 0; i < rows.length; i++) starts[(rows[i] >>> BLOCK_BITS) + 1]++;
+    for (let at = 1; at < starts.length; at++) starts[at] += starts[at - 1];
+    const next = starts.slice();
+    const sorted = new Uint32Array(rows.length);
+    for (let i = 0; i < rows.length; i++) sorted[next[rows[i] >>> BLOCK_BITS]++] = rows[i] & (BLOCK_ROWS - 1);
+    return { sorted, starts };
   }
 
   #newRow(): number {
-    const row = this.#rowEnd++;
+    const row = this.#rowEnd;
     const last = this.#blocks.at(-1);
-    const capacity = last === undefined ? 0 : (this.#blocks.length - 1) * BLOCK_ROWS + last.length / this.dimension;
-    if (row < capacity) return row;
-    if (last !== undefined && last.length < BLOCK_ROWS * this.dimension) this.#growFirst(last);
-    else this.#blocks.push(new Float32Array((last === undefined ? FIRST_CAPACITY : BLOCK_ROWS) * this.dimension));
-    return row;
+    const capacity = last === undefined ? 0 : (this.#blocks.length - 1) * BLOCK_ROWS + last.bytes / this.#rowBytes;
+    if (row >= capacity) {
+      if (last !== undefined && last.bytes < BLOCK_ROWS * this.#rowBytes) this.#growFirst(last);
+      else this.#blocks.push(allocate((last === undefined ? FIRST_CAPACITY : BLOCK_ROWS) * this.#rowBytes));
+    }
+    return this.#rowEnd++;
   }
 
   /** Only a first block is ever smaller than a whole one. */
-  #growFirst(block: Float32Array): void {
-    const grown = new Float32Array(2 * block.length);
-    grown.set(block);
-    block.fill(0);
+  #growFirst({ memory, address, bytes }: Block): void {
+    const grown = allocate(2 * bytes);
+    grown.memory.floats(grown.address, bytes / 4).set(memory.floats(address, bytes / 4));
+    memory.free(address, bytes);
     this.#blocks[0] = grown;
   }
+}
+
+function allocate(bytes: number): Block {
+  for (const memory of memories) {
+    const address = memory.allocate(bytes);
+    if (address !== undefined) return { memory, address, bytes };
+  }
+  const memory = new VectorMemory({ maxDimension: MAX_DIMENSION, maxRows: BLOCK_ROWS });
+  const address = memory.allocate(bytes);
+  if (address === undefined) throw new RangeError("no memory is left for vectors");
+  memories.push(memory);
+  return { memory, address, bytes };
 }

@@ -1,6 +1,6 @@
 import { fuse, type ContextualScores } from "./fusion.js";
 
-const alone = (...scores: number[]): ContextualScores => ({ scores: Float64Array.from(scores), lent: new Float64Array(scores.length) });
+const alone = (...scores: number[]): ContextualScores => ({ scores: Float64Array.from(scores), lent: undefined });
 const fused = (parts: ContextualScores[], rows: Uint32Array): number[] => [...fuse(parts, rows, parts[0].scores.length).fused];
 
 const ALL = Uint32Array.of(0, 1, 2, 3);
@@ -27,8 +27,8 @@ describe("fuse", () => {
 
   it("says how much of a score was lent, in units of the score", () => {
     const lent = { scores: Float64Array.of(0, 2, 0, 2), lent: Float64Array.of(0, 1, 0, 0) };
-    expect([...fuse([lent], ALL, 4).context]).toEqual([0, 1, 0, 0]);
-    expect([...fuse([lent, { scores: Float64Array.of(0, 1, 1, 0), lent: Float64Array.of(0, 0.5, 0, 0) }], ALL, 4).context]).toEqual([0, 2, 0, 0]);
+    expect([...fuse([lent], ALL, 4).context!]).toEqual([0, 1, 0, 0]);
+    expect([...fuse([lent, { scores: Float64Array.of(0, 1, 1, 0), lent: Float64Array.of(0, 0.5, 0, 0) }], ALL, 4).context!]).toEqual([0, 2, 0, 0]);
   });
 
   it("has an answer for one row and for none", () => {

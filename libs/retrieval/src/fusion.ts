@@ -6,13 +6,15 @@ const NO_SPREAD = 1e-6;
 /** Scores by row, and what of each was lent by neighbours, in the same units. */
 export interface ContextualScores {
   readonly scores: Float64Array;
-  readonly lent: Float64Array;
+  /** undefined: nothing. */
+  readonly lent: Float64Array | undefined;
 }
 
 /** One score by row, and the part of it that neighbours lent. */
 export interface Fused {
   readonly fused: Float64Array;
-  readonly context: Float64Array;
+  /** undefined: nothing. */
+  readonly context: Float64Array | undefined;
 }
 
 /**
@@ -22,21 +24,25 @@ export interface Fused {
  */
 export function fuse(parts: readonly ContextualScores[], rows: Uint32Array, rowEnd: number): Fused {
   const fused = new Float64Array(rowEnd);
-  const context = new Float64Array(rowEnd);
-  for (const part of parts) addZScores({ fused, context }, part, rows);
+  const context = parts.some(({ lent }) => lent !== undefined) ? new Float64Array(rowEnd) : undefined;
+  for (const { scores, lent } of parts) {
+    const spread = spreadOf(scores, rows);
+    if (spread === undefined) continue;
+    const { mean, deviation } = spread;
+    for (let i = 0; i < rows.length; i++) fused[rows[i]] += (scores[rows[i]] - mean) / deviation;
+    if (lent === undefined || context === undefined) continue;
+    for (let i = 0; i < rows.length; i++) context[rows[i]] += lent[rows[i]] / deviation;
+  }
   return { fused, context };
 }
 
-function addZScores({ fused, context }: Fused, { scores, lent }: ContextualScores, rows: Uint32Array): void {
+/** undefined where the scores of the rows are all the same. Loops by number: of a search's work on every row this is a third. */
+function spreadOf(scores: Float64Array, rows: Uint32Array): { mean: number; deviation: number } | undefined {
   let sum = 0;
-  for (const row of rows) sum += scores[row];
+  for (let i = 0; i < rows.length; i++) sum += scores[rows[i]];
   const mean = sum / rows.length;
   let squares = 0;
-  for (const row of rows) squares += (scores[row] - mean) ** 2;
+  for (let i = 0; i < rows.length; i++) squares += (scores[rows[i]] - mean) ** 2;
   const deviation = Math.sqrt(squares / rows.length);
-  if (deviation <= NO_SPREAD) return;
-  for (const row of rows) {
-    fused[row] += (scores[row] - mean) / deviation;
-    context[row] += lent[row] / deviation;
-  }
+  return deviation <= NO_SPREAD ? undefined : { mean, deviation };
 }

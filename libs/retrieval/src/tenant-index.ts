@@ -64,10 +64,11 @@ export interface Hit {
   end: number;
   /** Cosine of chunk and query, [-1, 1]; absent, with its rank, when the request has no vector. */
   similarity?: number;
+  /** Unless asked for, absent. */
   similarityRank?: number;
   /** 0 when the chunk holds no query term. */
   bm25: number;
-  /** Absent when no chunk of the memory holds a query term. */
+  /** Absent when no chunk of the memory holds a query term, and unless asked for. */
   bm25Rank?: number;
   /** What neighbours and the rest of the memory lent to `fused`. */
   context: number;
@@ -88,6 +89,8 @@ export interface SearchRequest {
   filter?: Filter | undefined;
   /** Most hits to return. */
   limit: number;
+  /** Whether hits have their ranks, which take as long as the rest of a search without vectors. */
+  explain?: boolean | undefined;
   /** The clock by which memories expire and age, ms since 1970. */
   now: number;
   /** Leaves out what occurred later, ms since 1970. */
@@ -195,7 +198,7 @@ export class TenantIndex {
    * @throws DimensionMismatchError, InvalidArgumentError for a vector that is zero or not finite, NotFilterableError for a
    * filter by what a memory leaves out
    */
-  search({ query, vector, mode, context: inContext = true, filter, limit, now, asOf, threshold, halfLifeDays }: SearchRequest): SearchResult {
+  search({ query, vector, mode, context: inContext = true, filter, limit, explain = false, now, asOf, threshold, halfLifeDays }: SearchRequest): SearchResult {
     const queryVector = vector && this.#dense.unit(vector);
     const unknownFields = this.#unknownFields(filter);
     const scope = this.#scope({ filter, now, asOf });
@@ -218,8 +221,8 @@ export class TenantIndex {
     const chosen = topK(memories.length, limit, (a, b) => (bestFused[a] === bestFused[b] ? memories[a].id > memories[b].id : bestFused[a] > bestFused[b]))
       // Without a chunk that counts.
       .filter((at) => bestFused[at] > -Infinity);
-    const bm25Of = ranked(scope, bm25, chosen);
-    const similarityOf = dense && ranked(scope, dense, chosen);
+    const bm25Ranks = explain ? ranksOf(scope, bm25, chosen, 0) : undefined;
+    const similarityRanks = explain && dense ? ranksOf(scope, dense, chosen) : undefined;
     const hits = chosen.map((number, at): Hit => {
       const memory = memories[number];
       const { id, rowVersion, chunks } = memory;
@@ -231,10 +234,11 @@ export class TenantIndex {
         chunkNo,
         start,
         end,
-        ...(dense && similarityOf && { similarity: dense[row], similarityRank: similarityOf[at].rank }),
+        ...(dense && { similarity: dense[row] }),
+        ...(similarityRanks && { similarityRank: similarityRanks[at] }),
         bm25: bm25[row],
-        ...(bm25Of[at].best > 0 && { bm25Rank: bm25Of[at].rank }),
-        context: context[row],
+        ...(bm25Ranks?.[at] !== undefined && { bm25Rank: bm25Ranks[at] }),
+        context: context?.[row] ?? 0,
         ...(decay && { decay: decay(memory) }),
         fused: fused[row],
       };
@@ -323,6 +327,7 @@ export class TenantIndex {
 /** Each row's score with what it is lent: by its memory and, the given parts of theirs, by its neighbours and those beyond them. */
 function withContext(own: Float64Array, scope: Scope, [near, far]: readonly [number, number]): ContextualScores {
   const { memories, rows, starts, neighbours } = scope;
+  if (neighbours === undefined && rows.length === memories.length) return { scores: own, lent: undefined };
   const lent = new Float64Array(own.length);
   for (let at = 0; at < memories.length; at++) {
     if (starts[at + 1] - starts[at] < 2) continue;
@@ -363,10 +368,10 @@ function decayByAge(
   return factorOf;
 }
 
-/** For each of the chosen memories, numbers in the scope, its best score and that score's rank among all memories. */
-function ranked(scope: Scope, scores: Float64Array, chosen: readonly number[]): { best: number; rank: number }[] {
+/** Of each of the chosen memories, numbers in the scope, the rank of its best score among all; undefined where that is not above `least`. */
+function ranksOf(scope: Scope, scores: Float64Array, chosen: readonly number[], least = -Infinity): (number | undefined)[] {
   const best = bestByMemory(scope, scores);
   const bestOfChosen = chosen.map((at) => best[at]);
   const ranks = ranksAmong(best, bestOfChosen);
-  return bestOfChosen.map((value, at) => ({ best: value, rank: ranks[at] }));
+  return ranks.map((rank, at) => (bestOfChosen[at] > least ? rank : undefined));
 }

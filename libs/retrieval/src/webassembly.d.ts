@@ -4,8 +4,8 @@ declare namespace WebAssembly {
 
   class Memory {
     readonly buffer: ArrayBuffer;
-    /** initial: pages of 64 KiB. */
-    constructor(descriptor: { initial: number });
+    /** In pages of 64 KiB. */
+    constructor(descriptor: { initial: number; maximum: number });
     grow(pages: number): number;
   }
 

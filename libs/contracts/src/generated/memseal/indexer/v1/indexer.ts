@@ -103,7 +103,11 @@ export interface SearchRequest {
     | boolean
     | undefined;
   /** Name of the model that made the vector; absent where the caller brought it. */
-  model?: string | undefined;
+  model?:
+    | string
+    | undefined;
+  /** Whether scores hold ranks; absent: false. */
+  explain?: boolean | undefined;
 }
 
 /** One memory with its best passage. Scores without `rerank`. */
@@ -581,6 +585,9 @@ export const SearchRequest: MessageFns<SearchRequest> = {
     if (message.model !== undefined) {
       writer.uint32(82).string(message.model);
     }
+    if (message.explain !== undefined) {
+      writer.uint32(88).bool(message.explain);
+    }
     return writer;
   },
 
@@ -675,6 +682,14 @@ export const SearchRequest: MessageFns<SearchRequest> = {
             }
 
             message.model = reader.string();
+            continue;
+          }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.explain = reader.bool();
             continue;
           }
         }
