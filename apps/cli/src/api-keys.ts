@@ -5,13 +5,8 @@ import { DEFAULT_NAMESPACE, userHash } from "@memseal/crypto";
 import { InvalidArgumentError, NotFoundError } from "@memseal/errors";
 import { loadSecret, SECRET_FILES } from "@memseal/keys";
 import { createApiKey, listApiKeys, revokeApiKey, type ListedApiKey } from "@memseal/storage";
+import type { CommandResult } from "./command.js";
 import { cliConfig, ownerUrl } from "./config.js";
-
-/** What a command says: to people, and with --json to programs. */
-export interface Said {
-  text: string;
-  json: unknown;
-}
 
 /** Scopes that a key may be given by name; `delegate` goes with a key that is bound to no user. */
 const GIVEN_SCOPES: readonly Scope[] = ["read", "write", "admin"];
@@ -35,7 +30,7 @@ export interface KeyRequest {
  * `memseal keys create`: makes a key as the database's owner. It is shown this once: only a hash of its secret and of
  * the user's id is kept.
  */
-export async function createKey({ user, delegate = false, namespace = DEFAULT_NAMESPACE, scopes, days }: KeyRequest, env: NodeJS.ProcessEnv): Promise<Said> {
+export async function createKey({ user, delegate = false, namespace = DEFAULT_NAMESPACE, scopes, days }: KeyRequest, env: NodeJS.ProcessEnv): Promise<CommandResult> {
   if (delegate === (user !== undefined)) throw new InvalidArgumentError("--user", "must be given, or --delegate in its place");
   const given = parseScopes(scopes ?? DEFAULT_SCOPES);
   const expiresAt = days === undefined ? undefined : new Date(Date.now() + parseDays(days) * DAY_MS);
@@ -60,7 +55,7 @@ export async function createKey({ user, delegate = false, namespace = DEFAULT_NA
 }
 
 /** `memseal keys list`: every key, neither with its secret nor with its user, whom nobody can read there. */
-export async function listKeys(env: NodeJS.ProcessEnv): Promise<Said> {
+export async function listKeys(env: NodeJS.ProcessEnv): Promise<CommandResult> {
   const keys = await listApiKeys(ownerUrl(parseConfig(cliConfig, env)));
   const rows = [["key id", "state", "for", "namespace", "scopes", "created", "expires"], ...keys.map(rowOf)];
   const widths = rows[0]?.map((_name, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? [];
@@ -80,7 +75,7 @@ export async function listKeys(env: NodeJS.ProcessEnv): Promise<Said> {
 }
 
 /** `memseal keys revoke`. A whole key is taken for its id. Tokens that it was exchanged for live on until they end. @throws NotFoundError */
-export async function revokeKey(given: string, env: NodeJS.ProcessEnv): Promise<Said> {
+export async function revokeKey(given: string, env: NodeJS.ProcessEnv): Promise<CommandResult> {
   const keyId = /^(?:msk_)?([A-Za-z0-9]{12})(?:_|$)/.exec(given)?.[1];
   if (keyId === undefined) throw new InvalidArgumentError("keys revoke", "takes the id of a key, 12 letters and digits: `memseal keys list` shows them");
   const revokedAt = await revokeApiKey(ownerUrl(parseConfig(cliConfig, env)), keyId);

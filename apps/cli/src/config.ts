@@ -7,11 +7,21 @@ import { z } from "zod";
 export const cliConfig = z.object({
   /** State of the local installation. */
   MEMSEAL_HOME: z.string().default(join(homedir(), ".memseal")),
+  /** Where the gateway's HTTP is. */
+  MEMSEAL_URL: z.string().optional(),
+  MEMSEAL_API_KEY: z.string().optional(),
   /** The owner's connection; absent: the embedded database of MEMSEAL_HOME. */
   DATABASE_OWNER_URL: z.string().optional(),
   /** Absent: the secrets of MEMSEAL_HOME. */
   MEMSEAL_TENANT_SECRET_FILE: z.string().optional(),
   MEMSEAL_PEPPER_FILE: z.string().optional(),
+  MEMSEAL_ROOT_KEY_FILE: z.string().optional(),
+  /** Models beside those that ship; absent: in MEMSEAL_HOME. */
+  MEMSEAL_MODELS_DIR: z.string().optional(),
+  /** Roles that `doctor` looks at; absent: those of the embedded database. */
+  DATABASE_URL: z.string().optional(),
+  DATABASE_AUTH_URL: z.string().optional(),
+  DATABASE_SCHEDULER_URL: z.string().optional(),
 });
 
 /** The connection of the database's owner: the one that was given, or that of the embedded database. */

@@ -1,47 +1,50 @@
-import { AppError } from "@memseal/errors";
-import { keys, token } from "./keys.js";
-import { migrate } from "./migrate.js";
+#!/usr/bin/env node
+import { defineCommand, renderUsage, runCommand, runMain } from "citty";
+import { answering, command, MISUSED } from "./command.js";
+import { start } from "./start.js";
 
-const USAGE = `usage: memseal <command>
+const startCommand = command({
+  name: "start",
+  description: "Run everything on this machine: PostgreSQL, the services, a first API key",
+  args: {},
+  run: async () => ({ text: "", json: null, exitCode: await start() }),
+});
 
-  keys create --user <id> | --delegate             a new API key, for one user or to be exchanged for tokens
-  keys list                                        every API key, without secrets and users
-  keys revoke <key id>                             end a key within 30 s
-  token --user <id> [--ttl 900]                    exchange the delegate key in MEMSEAL_API_KEY for a token
-  migrate up [--to N]                              apply what the schema is missing
-  migrate down [--to N] [--destroy-data]           take the newest migration back
-  migrate status                                   what is applied, and which services can run
-`;
+const memories = () => import("./memory-commands.js");
 
-/** Exit codes, beside those that a command gives its answer. */
-const FAILED = 1;
-const MISUSED = 2;
+/** Each is loaded when it is called: most need little of what all need together. */
+const memseal = defineCommand({
+  meta: { name: "memseal", version: "0.1.0", description: "A memory for AI applications that keeps nothing readable at rest. Exit codes: 0 done, 1 failed, 2 misused" },
+  subCommands: {
+    start: startCommand,
+    add: async () => (await memories()).addCommand,
+    search: async () => (await memories()).searchCommand,
+    list: async () => (await memories()).listCommand,
+    get: async () => (await memories()).getCommand,
+    delete: async () => (await memories()).deleteCommand,
+    import: async () => (await memories()).importCommand,
+    export: async () => (await memories()).exportCommand,
+    doctor: async () => (await import("./doctor.js")).doctorCommand,
+    keys: async () => (await import("./keys-commands.js")).keysCommand,
+    token: async () => (await import("./keys-commands.js")).tokenCommand,
+    models: async () => (await import("./models-commands.js")).modelsCommand,
+    migrate: async () => (await import("./migrate-commands.js")).migrateCommand,
+  },
+});
 
-/** The command line. Answers go to stdout, everything else to stderr. */
-async function main([command, ...args]: readonly string[]): Promise<void> {
-  switch (command) {
-    case "keys":
-      process.stdout.write(`${await keys(args, process.env)}\n`);
-      return;
-    case "token":
-      process.stdout.write(`${await token(args, process.env)}\n`);
-      return;
-    case "migrate": {
-      const { text, exitCode } = await migrate(args, process.env);
-      process.stdout.write(`${text}\n`);
-      process.exitCode = exitCode;
-      return;
-    }
-    default:
-      process.stderr.write(USAGE);
-      process.exitCode = MISUSED;
+/** The command line. citty's own way to run prints errors as it likes; its help is used as it is. */
+async function main(rawArgs: string[]): Promise<void> {
+  if (rawArgs.length === 0) {
+    process.stderr.write(`${await renderUsage(memseal)}\n`);
+    process.exitCode = MISUSED;
+    return;
   }
+  const options = rawArgs.includes("--") ? rawArgs.slice(0, rawArgs.indexOf("--")) : rawArgs;
+  if (options.some((arg) => ["--help", "-h", "--version", "-v"].includes(arg))) {
+    await runMain(memseal, { rawArgs });
+    return;
+  }
+  await answering(rawArgs, () => runCommand(memseal, { rawArgs }));
 }
 
-try {
-  await main(process.argv.slice(2));
-} catch (error) {
-  // Only the product's own messages: a driver's could quote what it was given.
-  process.stderr.write(`memseal: ${error instanceof AppError ? error.message : "internal error"}\n`);
-  process.exitCode = error instanceof AppError && error.code === "invalid_argument" ? MISUSED : FAILED;
-}
+await main(process.argv.slice(2));

@@ -1,75 +1,33 @@
-import { parseArgs, type ParseArgsConfig } from "node:util";
 import { parseConfig } from "@memseal/config";
-import { AppError } from "@memseal/errors";
 import { inWords, migrateDown, migrateUp, schemaStatus, SERVICE_SCHEMA, type SchemaStatus } from "@memseal/storage";
+import type { CommandResult } from "./command.js";
 import { cliConfig, ownerUrl } from "./config.js";
-
-/** What a command prints, and the exit code it ends with. */
-export interface CommandResult {
-  text: string;
-  exitCode: number;
-}
-
-const USAGE = "usage: memseal migrate up [--to N] [--json] | down [--to N] [--destroy-data] [--json] | status [--json]";
 
 /** Exit codes of `status` beside 0: migrations of this release are missing; the database has some that it does not know. */
 const BEHIND = 3;
 const AHEAD = 4;
 
-type Action = "up" | "down" | "status";
-
-/** What each action takes. */
-const OPTIONS: Readonly<Record<Action, NonNullable<ParseArgsConfig["options"]>>> = {
-  up: { to: { type: "string" }, json: { type: "boolean" } },
-  down: { to: { type: "string" }, "destroy-data": { type: "boolean" }, json: { type: "boolean" } },
-  status: { json: { type: "boolean" } },
-};
-
-interface Request {
-  action: Action;
-  to: number | undefined;
-  destroyData: boolean;
-  json: boolean;
-}
-
-/** `memseal migrate`: the schema's way up and down, and where it is, as the database's owner. */
-export async function migrate(args: readonly string[], env: NodeJS.ProcessEnv): Promise<CommandResult> {
-  const { action, to, destroyData, json } = parse(args);
+/** `memseal migrate up`, as the database's owner, as all here. to: the number of the last migration to apply. */
+export async function applyMigrations(to: number | undefined, env: NodeJS.ProcessEnv): Promise<CommandResult> {
   const url = ownerUrl(parseConfig(cliConfig, env));
-  switch (action) {
-    case "up": {
-      const applied = await migrateUp(url, { to });
-      const { schema } = await schemaStatus(url);
-      const lines = [...applied.map((number) => `applied ${number}`), `the database is at schema ${schema}`];
-      return { text: json ? JSON.stringify({ applied, schema }) : lines.join("\n"), exitCode: 0 };
-    }
-    case "down": {
-      const lost = await migrateDown(url, { to, destroyData });
-      const { schema } = await schemaStatus(url);
-      const lines = [...(lost.length === 0 ? [] : [`destroyed ${inWords(lost)}`]), `the database is at schema ${schema}`];
-      return { text: json ? JSON.stringify({ lost, schema }) : lines.join("\n"), exitCode: 0 };
-    }
-    case "status": {
-      const status = await schemaStatus(url);
-      return { text: json ? JSON.stringify(statusFields(status)) : describe(status), exitCode: status.schema === status.newest ? 0 : status.schema < status.newest ? BEHIND : AHEAD };
-    }
-  }
+  const applied = await migrateUp(url, { to });
+  const { schema } = await schemaStatus(url);
+  return { text: [...applied.map((number) => `applied ${number}`), `the database is at schema ${schema}`].join("\n"), json: { applied, schema } };
 }
 
-function parse([action, ...args]: readonly string[]): Request {
-  try {
-    if (action !== "up" && action !== "down" && action !== "status") throw new TypeError("no such action");
-    const values = parseArgs({ args: [...args], options: OPTIONS[action] }).values as { to?: string; "destroy-data"?: boolean; json?: boolean };
-    if (values.to !== undefined && !/^\d{1,4}$/.test(values.to)) throw new TypeError("--to takes the number of a migration");
-    return {
-      action,
-      to: values.to === undefined ? undefined : Number(values.to),
-      destroyData: values["destroy-data"] ?? false,
-      json: values.json ?? false,
-    };
-  } catch (error) {
-    throw new AppError("invalid_argument", USAGE, { cause: error });
-  }
+/** `memseal migrate down`. to: the number of the last migration to stay. */
+export async function takeMigrationsBack({ to, destroyData }: { to: number | undefined; destroyData: boolean }, env: NodeJS.ProcessEnv): Promise<CommandResult> {
+  const url = ownerUrl(parseConfig(cliConfig, env));
+  const lost = await migrateDown(url, { to, destroyData });
+  const { schema } = await schemaStatus(url);
+  return { text: [...(lost.length === 0 ? [] : [`destroyed ${inWords(lost)}`]), `the database is at schema ${schema}`].join("\n"), json: { lost, schema } };
+}
+
+/** `memseal migrate status`. */
+export async function migrationStatus(env: NodeJS.ProcessEnv): Promise<CommandResult> {
+  const status = await schemaStatus(ownerUrl(parseConfig(cliConfig, env)));
+  const exitCode = status.schema === status.newest ? 0 : status.schema < status.newest ? BEHIND : AHEAD;
+  return { text: describe(status), json: statusFields(status), exitCode };
 }
 
 function statusFields({ schema, newest, minService, steps }: SchemaStatus) {

@@ -1,5 +1,5 @@
 import { AppError, InvalidArgumentError, StartupError, UnavailableError, type ErrorCode } from "@memseal/errors";
-import type { Said } from "./api-keys.js";
+import type { CommandResult } from "./command.js";
 
 /** Where `npm start` listens. */
 const DEFAULT_URL = "http://127.0.0.1:7480";
@@ -18,7 +18,7 @@ export interface TokenRequest {
  * `memseal token`: exchanges the delegate key in MEMSEAL_API_KEY for a token of one user, through the API.
  * @throws AppError as the gateway answered
  */
-export async function createToken({ user, scopes = "read,write", ttl = "900", url }: TokenRequest, env: NodeJS.ProcessEnv): Promise<Said> {
+export async function createToken({ user, scopes = "read,write", ttl = "900", url }: TokenRequest, env: NodeJS.ProcessEnv): Promise<CommandResult> {
   const key = env["MEMSEAL_API_KEY"];
   if (key === undefined || key === "") throw new StartupError("MEMSEAL_API_KEY must hold a delegate key: `memseal keys create --delegate` makes one");
   const response = await post(new URL("/v1/tokens", parseUrl(url ?? env["MEMSEAL_URL"] ?? DEFAULT_URL)), key, { user_id: user, scopes: scopes.split(","), ttl_s: Number(ttl) });

@@ -118,8 +118,12 @@ export class Gateway {
     return answer;
   }
 
+  get url(): string {
+    return `http://${this.http}`;
+  }
+
   fetch(path: string, init?: RequestInit): Promise<Response> {
-    return fetch(`http://${this.http}${path}`, init);
+    return fetch(this.url + path, init);
   }
 
   /** What a gRPC method answers to an empty message, as a code. */

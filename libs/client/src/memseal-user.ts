@@ -84,8 +84,9 @@ export class MemsealUser {
 
   /** One page; `nextCursor` of it is the cursor of the next. */
   listPage({ filters, limit, cursor, ...options }: ListRequest & { cursor?: string | undefined } & CallOptions = {}): Promise<Page<Memory>> {
-    const query = queryOf({ limit, cursor, filters: filters && JSON.stringify(filtersToWire(filters)), user_id: this.#parts.userId });
-    return this.#read({ method: "GET", path: `/v1/memories${query}` }, options);
+    // Not the query of a GET: filters may be long, and addresses are what proxies log.
+    const body = this.#named({ limit, cursor, filters: filters && filtersToWire(filters) });
+    return this.#read({ method: "POST", path: "/v1/memories/list", body }, options);
   }
 
   /** Changes the fields that are given. ifMatch: the version that was read; any other is refused (`failed_precondition`). */

@@ -210,7 +210,7 @@ export class TenantIndex {
     if (queryVector && dense) this.#dense.score(queryVector, rows, dense);
     const parts: ContextualScores[] = [];
     const lending = (own: Float64Array, ofNeighbours: readonly [number, number]): ContextualScores =>
-      inContext ? withContext(own, scope, ofNeighbours) : { scores: own, lent: new Float64Array(own.length) };
+      inContext ? withContext(own, scope, ofNeighbours) : { scores: own, lent: undefined };
     if (mode !== "dense") parts.push(lending(bm25, LENT_BM25));
     if (mode !== "lexical" && dense) parts.push(lending(dense, LENT_SIMILARITY));
     const { fused, context } = fuse(parts, rows, this.#dense.rowEnd);

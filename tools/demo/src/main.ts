@@ -1,8 +1,8 @@
 import { chmodSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { maya, mayasQuestions, theo, turnsOf } from "./conversations.js";
-import { MemsealUser } from "./memseal-http.js";
+import { Memseal, type MemsealUser } from "@memseal/client";
+import { maya, mayasQuestions, theo, turnsOf, type Conversation } from "./conversations.js";
 import { startMemseal } from "./memseal-process.js";
 import { rawRow } from "./raw-row.js";
 
@@ -10,6 +10,10 @@ import { rawRow } from "./raw-row.js";
 const REQUIRED = 17;
 /** Deep enough to find an answer that ranks badly. */
 const TOP_K = 100;
+/** Most that one call takes. */
+const BATCH = 200;
+/** A machine that is busy embeds 200 turns slowly. */
+const TIMEOUT_MS = 30_000;
 
 async function demo(home: string): Promise<void> {
   print(`Starting Memseal in ${home}`);
@@ -17,10 +21,10 @@ async function demo(home: string): Promise<void> {
   let inFirstThree: number;
   let leaks: number;
   try {
-    const mayasMemory = new MemsealUser(memseal.url, await memseal.createKey(maya.user));
-    const theosMemory = new MemsealUser(memseal.url, await memseal.createKey(theo.user));
+    const memoryOf = async (user: string) => new Memseal({ url: memseal.url, apiKey: await memseal.createKey(user), timeoutMs: TIMEOUT_MS }).forUser(user);
+    const [mayasMemory, theosMemory] = [await memoryOf(maya.user), await memoryOf(theo.user)];
     const startedAt = performance.now();
-    const [mayasIds, theosIds] = [await mayasMemory.add(turnsOf(maya)), await theosMemory.add(turnsOf(theo))];
+    const [mayasIds, theosIds] = [await addTurns(mayasMemory, maya), await addTurns(theosMemory, theo)];
     print(`Embedded, sealed and stored ${mayasIds.size} turns of Maya and ${theosIds.size} of Theo in ${seconds(startedAt)}.\n`);
     inFirstThree = await askMaya(mayasMemory, mayasIds);
     leaks = await askTheo(theosMemory, new Set(theosIds.values()));
@@ -35,18 +39,30 @@ async function demo(home: string): Promise<void> {
   process.exitCode = enough ? 0 : 1;
 }
 
+/** Stores a conversation; returns memory id by turn id. */
+async function addTurns(user: MemsealUser, conversation: Conversation): Promise<Map<string, string>> {
+  const ids = new Map<string, string>();
+  const turns = turnsOf(conversation);
+  for (let i = 0; i < turns.length; i += BATCH) {
+    const batch = turns.slice(i, i + BATCH);
+    const added = await user.add(batch.map(({ text, role, session, tags, occurredAt }) => ({ text, role, source: session, tags, occurredAt })));
+    for (const [j, { id }] of added.entries()) ids.set(batch[j].id, id);
+  }
+  return ids;
+}
+
 /** Asks every question and prints where its answer came; returns how many came in the first three. */
 async function askMaya(user: MemsealUser, ids: ReadonlyMap<string, string>): Promise<number> {
   print("rank of the answer by           | time in ms                  |");
   print(" BM25  fused  reranked          | embed search rerank   total | question (~: shares no word with its answer)");
   let inFirstThree = 0;
   for (const { question, answer_turn: turn, paraphrased } of mayasQuestions) {
-    const { results, reranked, rerank_skipped: skipped, dense, latency_ms: ms } = await user.search(question, { topK: TOP_K });
+    const { results, reranked, rerankSkipped: skipped, dense, latencyMs: ms } = await user.search(question, { topK: TOP_K, explain: true });
     const answer = results.find(({ memory }) => memory.id === ids.get(turn));
     if (answer !== undefined && answer.rank <= 3) inFirstThree++;
     const note = reranked && dense ? "" : ` dense ${dense}, skipped: ${skipped}`;
     print([
-      rank(answer?.scores.bm25_rank, 5), rank(reranked ? answer?.original_rank : answer?.rank, 7), rank(reranked ? answer?.rank : undefined, 10), note.padEnd(9), "|",
+      rank(answer?.scores?.bm25Rank, 5), rank(reranked ? answer?.originalRank : answer?.rank, 7), rank(reranked ? answer?.rank : undefined, 10), note.padEnd(9), "|",
       time(ms.embed), time(ms.search), ` ${time(ms.rerank)}`, ` ${time(ms.total)}`, "|", `${paraphrased ? "~" : " "} ${question}`,
     ].join(""));
   }

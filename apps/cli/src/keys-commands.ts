@@ -1,0 +1,37 @@
+import { createKey, listKeys, revokeKey } from "./api-keys.js";
+import { command, group } from "./command.js";
+import { createToken } from "./token.js";
+
+export const keysCommand = group("keys", "API keys, made, shown and revoked as the database's owner, never over the network", {
+  create: command({
+    name: "keys create",
+    description: "A new API key, for one user or to be exchanged for tokens; it is shown this once",
+    args: {
+      user: { type: "string", valueHint: "id", description: "Whose memories it opens" },
+      delegate: { type: "boolean", description: "In place of --user: a key that is exchanged for tokens of any user" },
+      namespace: { type: "string", valueHint: "name", description: "Which issuer's user ids are meant; else default" },
+      scopes: { type: "string", valueHint: "read,write", description: "What it may do; else read,write" },
+      days: { type: "string", valueHint: "n", description: "How long; else until it is revoked" },
+    },
+    run: (args) => createKey(args, process.env),
+  }),
+  list: command({ name: "keys list", description: "Every API key, without secrets and users", args: {}, run: () => listKeys(process.env) }),
+  revoke: command({
+    name: "keys revoke",
+    description: "End a key within 30 s",
+    args: { id: { type: "positional", valueHint: "key id", required: true, description: "As `keys list` shows it" } },
+    run: ({ id }) => revokeKey(id, process.env),
+  }),
+});
+
+export const tokenCommand = command({
+  name: "token",
+  description: "Exchange the delegate key in MEMSEAL_API_KEY for a token of one user",
+  args: {
+    user: { type: "string", valueHint: "id", required: true, description: "Whose memories it opens" },
+    scopes: { type: "string", valueHint: "read,write", description: "What it may do; else read,write" },
+    ttl: { type: "string", valueHint: "seconds", description: "1 to 900; else 900" },
+    url: { type: "string", valueHint: "address", description: "Of the gateway; else MEMSEAL_URL, or this machine" },
+  },
+  run: (args) => createToken(args, process.env),
+});

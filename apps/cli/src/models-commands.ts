@@ -1,0 +1,54 @@
+import { join } from "node:path";
+import { parseConfig } from "@memseal/config";
+import { InvalidArgumentError } from "@memseal/errors";
+import { knownModel, pullModel, readRegistry, verifyModels } from "@memseal/inference/models";
+import { command, FAILED, group } from "./command.js";
+import { cliConfig } from "./config.js";
+import { ProgressBar, table } from "./terminal.js";
+
+const HUB = "https://huggingface.co";
+
+function modelsDir(): string {
+  const { MEMSEAL_HOME: home, MEMSEAL_MODELS_DIR: given } = parseConfig(cliConfig, process.env);
+  return given ?? join(home, "models");
+}
+
+export const modelsCommand = group("models", "The models that embed and rerank", {
+  verify: command({
+    name: "models verify",
+    description: "Hash every file of the models that ship and of those that were pulled; exit code 1 where one is not as it must be",
+    args: {},
+    async run() {
+      const files = await verifyModels(modelsDir());
+      return {
+        text: table([["model", "state", "file"], ...files.map(({ model, state, path }) => [model, state, path])]),
+        json: files,
+        exitCode: files.every(({ state }) => state === "ok") ? 0 : FAILED,
+      };
+    },
+  }),
+  pull: command({
+    name: "models pull",
+    description: "Fetch a model of the registry at its pinned revision, checked by its hashes; what was cut short is gone on with",
+    args: {
+      model: { type: "positional", valueHint: "name", required: true, description: "As in the registry" },
+      hub: { type: "string", valueHint: "address", description: `Where from; else MEMSEAL_MODEL_HUB, or ${HUB}` },
+    },
+    async run({ model: name, hub }) {
+      const known = knownModel(await readRegistry(), name);
+      if (known === undefined) throw new InvalidArgumentError("model", "is not in the registry: libs/inference/models/registry.json lists what can be pulled");
+      const bars = new Map<string, ProgressBar>();
+      const isNew = await pullModel(known, {
+        modelsDir: modelsDir(),
+        hub: hub ?? process.env["MEMSEAL_MODEL_HUB"] ?? HUB,
+        onProgress: ({ file, bytes, of }) => {
+          const bar = bars.get(file) ?? new ProgressBar(process.stderr, `bytes of ${file}`, of, bytes);
+          bars.set(file, bar);
+          bar.show(bytes);
+          if (bytes === of) bar.end();
+        },
+      });
+      return { text: isNew ? `pulled ${name}` : `${name} is there already`, json: { model: name, pulled: isNew } };
+    },
+  }),
+});
