@@ -43,7 +43,7 @@ describe("memseal keys create", () => {
   });
 
   it("takes a user's id for that of a namespace, and none for a delegate key", async () => {
-    const made = async (...args: string[]) => JSON.parse((await keys("create", "--json", ...args)).lines[0]!) as { key_id: string; scopes: string[]; expires_at: string | null };
+    const made = async (...args: string[]) => JSON.parse((await keys("create", "--json", ...args)).lines[0]) as { key_id: string; scopes: string[]; expires_at: string | null };
     const [plain, shop, delegate] = [await made("--user", "42"), await made("--user", "42", "--namespace", "shop", "--scopes", "read,admin", "--days", "30"), await made("--delegate", "--namespace", "shop")];
     const rows = await database.asSuperuser<{ key_id: string; user_hash: Buffer | null; namespace: string; scopes: string[] }>("SELECT * FROM memseal.api_key");
     const rowOf = (keyId: string) => rows.find((row) => row.key_id === keyId)!;
@@ -96,19 +96,19 @@ describe("memseal keys create", () => {
 });
 
 describe("memseal keys list and revoke", () => {
-  const listed = async () => JSON.parse((await keys("list", "--json")).lines[0]!) as { key_id: string; state: string; bound: boolean; revoked_at: string | null }[];
+  const listed = async () => JSON.parse((await keys("list", "--json")).lines[0]) as { key_id: string; state: string; bound: boolean; revoked_at: string | null }[];
 
   it("show every key without secret and user, and end one for good, known by its id or whole", async () => {
     const [key] = (await keys("create", "--user", "kingfisher")).lines;
-    const id = key!.slice(4, 16);
+    const id = key.slice(4, 16);
     const table = (await keys("list")).lines.join("\n");
     expect(table).toMatch(new RegExp(`${id} +active +one user +default +read,write`));
-    for (const secret of [key!.slice(17), "kingfisher"]) expect(table).not.toContain(secret);
+    for (const secret of [key.slice(17), "kingfisher"]) expect(table).not.toContain(secret);
     expect((await keys("revoke", id)).lines).toEqual([`revoked ${id}; gateways that know it refuse it within 30 s`]);
     const [first] = (await listed()).filter((one) => one.key_id === id);
     expect(first).toMatchObject({ state: "revoked", bound: true });
-    const again = JSON.parse((await keys("revoke", key!, "--json")).lines[0]!) as object;
-    expect(again).toEqual({ key_id: id, revoked_at: first!.revoked_at });
+    const again = JSON.parse((await keys("revoke", key, "--json")).lines[0]) as object;
+    expect(again).toEqual({ key_id: id, revoked_at: first.revoked_at });
   });
 
   it("say that there is no such key", async () => {

@@ -18,6 +18,8 @@ export const cliConfig = z.object({
   MEMSEAL_ROOT_KEY_FILE: z.string().optional(),
   /** Models beside those that ship; absent: in MEMSEAL_HOME. */
   MEMSEAL_MODELS_DIR: z.string().optional(),
+  /** Where `models pull` fetches from. */
+  MEMSEAL_MODEL_HUB: z.string().optional(),
   /** Roles that `doctor` looks at; absent: those of the embedded database. */
   DATABASE_URL: z.string().optional(),
   DATABASE_AUTH_URL: z.string().optional(),

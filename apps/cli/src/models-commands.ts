@@ -1,7 +1,6 @@
 import { join } from "node:path";
 import { parseConfig } from "@memseal/config";
-import { InvalidArgumentError } from "@memseal/errors";
-import { knownModel, pullModel, readRegistry, verifyModels } from "@memseal/inference/models";
+import { knownModel, pullModel, verifyModels } from "@memseal/inference/models";
 import { command, FAILED, group } from "./command.js";
 import { cliConfig } from "./config.js";
 import { ProgressBar, table } from "./terminal.js";
@@ -35,12 +34,11 @@ export const modelsCommand = group("models", "The models that embed and rerank",
       hub: { type: "string", valueHint: "address", description: `Where from; else MEMSEAL_MODEL_HUB, or ${HUB}` },
     },
     async run({ model: name, hub }) {
-      const known = knownModel(await readRegistry(), name);
-      if (known === undefined) throw new InvalidArgumentError("model", "is not in the registry: libs/inference/models/registry.json lists what can be pulled");
+      const known = await knownModel(name);
       const bars = new Map<string, ProgressBar>();
       const isNew = await pullModel(known, {
         modelsDir: modelsDir(),
-        hub: hub ?? process.env["MEMSEAL_MODEL_HUB"] ?? HUB,
+        hub: hub ?? parseConfig(cliConfig, process.env).MEMSEAL_MODEL_HUB ?? HUB,
         onProgress: ({ file, bytes, of }) => {
           const bar = bars.get(file) ?? new ProgressBar(process.stderr, `bytes of ${file}`, of, bytes);
           bars.set(file, bar);

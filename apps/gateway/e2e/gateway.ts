@@ -69,7 +69,7 @@ interface Call {
   http: (id: string) => readonly [verb: "GET" | "POST" | "PATCH" | "DELETE", path: string];
 }
 
-function call<Message>(definition: unknown, fromJson: Call["fromJson"], toJson: (message: Message) => object, verb: ReturnType<Call["http"]>[0], path: string): Call {
+function call(definition: unknown, fromJson: Call["fromJson"], toJson: Call["toJson"], verb: ReturnType<Call["http"]>[0], path: string): Call {
   return { definition: definition as never, fromJson, toJson, http: (id) => [verb, path.replace(":id", id)] };
 }
 

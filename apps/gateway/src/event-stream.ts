@@ -1,3 +1,4 @@
+import { toAppError } from "@memseal/errors";
 import { PassThrough, type Readable } from "node:stream";
 
 /** A server-sent event. Source: HTML Living Standard, 9.2. */
@@ -22,7 +23,7 @@ export function eventStream(events: (emit: (event: ServerSentEvent) => void) => 
       () => { stream.end(); },
       (error: unknown) => {
         if (hasBegun) stream.end(format(onFailure(error)));
-        else reject(error as Error);
+        else reject(toAppError(error));
       },
     );
   });

@@ -108,7 +108,7 @@ describe("a JWT", () => {
     const token = await sign();
     await fc.assert(fc.asyncProperty(fc.string({ maxLength: 200 }), async (text) => { await refused(text); }), { numRuns: 100 });
     await fc.assert(
-      fc.asyncProperty(fc.nat(token.length - 1), fc.constantFrom(..."Ab0-_."), async (at, character) => {
+      fc.asyncProperty(fc.nat(token.length - 1), fc.constantFrom("A", "b", "0", "-", "_", "."), async (at, character) => {
         const changed = token.slice(0, at) + character + token.slice(at + 1);
         // The last character of a signature has two bits that decode to nothing.
         fc.pre(changed.slice(0, -1) !== token.slice(0, -1));

@@ -327,7 +327,7 @@ export class TenantIndex {
 /** Each row's score with what it is lent: by its memory and, the given parts of theirs, by its neighbours and those beyond them. */
 function withContext(own: Float64Array, scope: Scope, [near, far]: readonly [number, number]): ContextualScores {
   const { memories, rows, starts, neighbours } = scope;
-  if (neighbours === undefined && rows.length === memories.length) return { scores: own, lent: undefined };
+  if (neighbours === undefined && memories.every(({ chunks }) => chunks.length < 2)) return { scores: own, lent: undefined };
   const lent = new Float64Array(own.length);
   for (let at = 0; at < memories.length; at++) {
     if (starts[at + 1] - starts[at] < 2) continue;

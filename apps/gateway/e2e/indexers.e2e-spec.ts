@@ -1,0 +1,116 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { freePort, type ServiceProcess } from "@memseal/transport/testing";
+import type { Answer, Gateway } from "./gateway.js";
+import { Stack } from "./stack.js";
+
+const USERS = 8;
+
+let stack: Stack;
+let gateway: Gateway;
+let indexers: { address: string; process: ServiceProcess }[];
+let keys: string[];
+
+beforeAll(async () => {
+  stack = await Stack.start();
+  // Not the stack's own one: these come and go.
+  indexers = await Promise.all([0, 1].map(async () => {
+    const address = `127.0.0.1:${await freePort()}`;
+    return { address, process: await stack.startIndexer(address) };
+  }));
+  gateway = await stack.startGateway({ MEMSEAL_INDEXER_ADDRESS: indexers.map(({ address }) => address).join(",") });
+  keys = await Promise.all(Array.from({ length: USERS }, (_v, i) => stack.createKey(`user ${i}`)));
+});
+
+afterAll(async () => {
+  await stack.stop();
+});
+
+/** What was answered of one user's calls, and what was not. */
+interface Load {
+  acknowledged: string[];
+  failures: Answer[];
+  reads: number;
+}
+
+const memory = (text: string) => ({ text, run_id: "run", vector: [1, ...Array<number>(7).fill(0)] });
+
+/** One user's reads and writes, one after the other, until told to stop. hasKeys: whether its writes are named, so that they may be repeated. */
+async function load(key: string, name: string, stop: AbortSignal, { hasKeys }: { hasKeys: boolean }): Promise<Load> {
+  const done: Load = { acknowledged: [], failures: [], reads: 0 };
+  const record = (answer: Answer) => {
+    if (answer.code !== "ok") done.failures.push(answer);
+    return answer.code === "ok";
+  };
+  for (let i = 0; !stop.aborted && done.failures.length === 0; i++) {
+    const text = `${name} ${i}`;
+    const written = await gateway.ask("http", { method: "add", key, json: { memories: [memory(text)] }, headers: hasKeys ? { "idempotency-key": text.replaceAll(" ", "-") } : {} });
+    if (record(written)) done.acknowledged.push(text);
+    const { body, ...found } = await gateway.ask(i % 2 === 0 ? "http" : "grpc", { method: "search", key, json: { query: text, vector: [1, ...Array<number>(7).fill(0)], rerank: false } });
+    record({ ...found, body });
+    record(await gateway.ask("http", { method: "list", key, json: { limit: "1" } }));
+    done.reads += 2;
+  }
+  return done;
+}
+
+async function stored(key: string): Promise<string[]> {
+  const texts: string[] = [];
+  let cursor: string | undefined;
+  do {
+    const { body } = await gateway.ask("http", { method: "list", key, json: { limit: "100", ...(cursor && { cursor }) } });
+    texts.push(...(body["results"] as { text: string }[]).map(({ text }) => text));
+    cursor = body["next_cursor"] as string | undefined;
+  } while (cursor !== undefined);
+  return texts;
+}
+
+/** How many calls of tenants it has answered. */
+const answeredBy = ({ process }: { process: ServiceProcess }) => process.lines.filter((line) => /IndexerService\/(Put|Search|List)/.test(line)).length;
+
+async function untilItAnswers(indexer: { process: ServiceProcess }): Promise<void> {
+  const before = answeredBy(indexer);
+  for (let tries = 0; tries < 200 && answeredBy(indexer) === before; tries++) await delay(50);
+  expect(answeredBy(indexer)).toBeGreaterThan(before);
+}
+
+async function expectAllThereOnce(loads: readonly Load[], prefix: string): Promise<void> {
+  expect(loads.flatMap(({ failures }) => failures)).toEqual([]);
+  const found = await Promise.all(keys.map(async (key) => (await stored(key)).filter((text) => text.startsWith(prefix)).sort()));
+  expect(found).toEqual(loads.map(({ acknowledged }) => [...acknowledged].sort()));
+  for (const { acknowledged, reads } of loads) expect([acknowledged.length, reads].every((count) => count > 0)).toBe(true);
+}
+
+describe("two indexers on one database, under load", () => {
+  it("one is killed -9: no read fails, no named write fails or is stored twice, and it has its users again when it is back", async () => {
+    const stop = new AbortController();
+    const running = keys.map((key, i) => load(key, `kill ${i}`, stop.signal, { hasKeys: true }));
+    for (const indexer of indexers) await untilItAnswers(indexer);
+    await indexers[0].process.kill("SIGKILL");
+    await untilItAnswers(indexers[1]);
+    await delay(500);
+    indexers[0].process = await stack.startIndexer(indexers[0].address);
+    await untilItAnswers(indexers[0]);
+    stop.abort();
+    const loads = await Promise.all(running);
+    await expectAllThereOnce(loads, "kill ");
+    console.log(`killed: ${loads.reduce((sum, { reads }) => sum + reads, 0)} reads and ${loads.reduce((sum, { acknowledged }) => sum + acknowledged.length, 0)} writes, none lost`);
+  });
+
+  it("one is stopped: no call fails at all, named or not", async () => {
+    const stop = new AbortController();
+    const running = keys.map((key, i) => load(key, `drain ${i}`, stop.signal, { hasKeys: false }));
+    for (const indexer of indexers) await untilItAnswers(indexer);
+    await indexers[1].process.kill("SIGTERM");
+    expect(await indexers[1].process.exited).toBe(0);
+    await untilItAnswers(indexers[0]);
+    stop.abort();
+    await expectAllThereOnce(await Promise.all(running), "drain ");
+    expect((await gateway.fetch("/readyz")).status).toBe(200);
+    indexers[1].process = await stack.startIndexer(indexers[1].address);
+    const again = new AbortController();
+    const reading = keys.map((key, i) => load(key, `again ${i}`, again.signal, { hasKeys: false }));
+    await untilItAnswers(indexers[1]);
+    again.abort();
+    await Promise.all(reading);
+  });
+});
