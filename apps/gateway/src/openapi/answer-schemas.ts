@@ -116,7 +116,7 @@ export const ANSWER_SCHEMAS: Properties = {
     erased_at: time("From then on no running system opens a row of the user."),
     backups_unreadable_at: time("When the root key version that wrapped the user's keys is destroyed; absent while that is not known."),
     root_key_id: STRING,
-    signed: { type: "string", description: "The same, signed: a compact JWS." },
+    signed: { type: "string", description: "Empty in this release; the same, signed as a compact JWS, later." },
   }, ["backups_unreadable_at"]),
   Health: open({ status: { enum: ["up", "ready"] } }),
   Problem: {

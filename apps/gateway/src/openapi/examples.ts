@@ -93,5 +93,5 @@ export const ANSWER_EXAMPLES = {
   rerank: { results: [{ index: 1, score: 6.226 }], model: "memseal-rerank-mini", request_id: REQUEST_ID },
   createToken: { token: "eyJhbGciOiJFZERTQSJ9.eyJleHAiOjE3OTU0MDI1MDZ9.c2lnbmF0dXJl", expires_at: "2026-11-22T23:13:26.000Z" },
   listAudit: { results: [{ n: 1, at: AT, actor: REFERENCE, action: "add", outcome: "ok", mac: REFERENCE }] },
-  erase: { erased_at: AT, root_key_id: "file:7f3a", signed: "eyJhbGciOiJFZERTQSJ9.eyJlcmFzZWRfYXQiOjE3OTUyNzQ1MDZ9.c2lnbmF0dXJl" },
+  erase: { erased_at: AT, root_key_id: "file:7f3a", signed: "" },
 } as const;

@@ -143,7 +143,7 @@ export const OPERATIONS: readonly Operation[] = [
     verb: "post", path: "/v1/erasures", id: "erase", tag: "administration", scope: "admin",
     summary: "Destroy the user's keys: nothing of the user is ever opened again",
     body: { schema: ref("EraseRequest"), examples: REQUEST_EXAMPLES.erase, isOptional: true },
-    success: { status: 200, description: "A signed receipt.", content: json("ErasureReceipt", ANSWER_EXAMPLES.erase) },
+    success: { status: 200, description: "A receipt.", content: json("ErasureReceipt", ANSWER_EXAMPLES.erase) },
   },
   {
     verb: "get", path: "/healthz", id: "isUp", tag: "operations",
