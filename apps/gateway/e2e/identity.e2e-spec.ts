@@ -3,6 +3,7 @@ import { writeFileSync } from "node:fs";
 import { createServer, request as httpRequest, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { AssertionSigner, generateAssertionKeys, UserTokens } from "@memseal/auth";
 import { parseUserHash } from "@memseal/crypto";
@@ -178,7 +179,11 @@ describe.each(TRANSPORTS)("over %s", (transport) => {
 
   it("stops looking up the keys of an address that fails too often", async () => {
     const known = await stack.createKey(`known-${transport}`);
-    expect((await replica.ask(transport, { method: "list", key: known })).code).toBe("ok");
+    const asked = () => replica.ask(transport, { method: "list", key: known });
+    let first = await asked();
+    // Over the other transport this address has failed too often a moment ago.
+    for (const until = Date.now() + 10_000; first.code === "resource_exhausted" && Date.now() < until; first = await asked()) await delay(200);
+    expect(first.code).toBe("ok");
     let last;
     for (let i = 0; i < 4; i++) last = await replica.ask(transport, { method: "list", key: `msk_aaaaaaaaaaaa_${String(i).repeat(43)}` });
     expect(last).toMatchObject({ code: "resource_exhausted", retryAfter: expect.stringMatching(/^[12]$/) as string });

@@ -119,7 +119,7 @@ describe("memories", () => {
     await put(tenant, [memory("first")]);
     const wrong = memory("third", { chunks: [{ start: 0, end: 5, vector: encodeVector(Float32Array.of(1, 2)) }] });
     await expect(put(tenant, [memory("second"), wrong])).rejects.toMatchObject({ code: "invalid_argument", field: "memories[1].vector" });
-    await expect(put(tenant, [wrong])).rejects.toMatchObject({ code: "invalid_argument", field: "memories", message: expect.stringContaining("other vectors have 8") as string });
+    await expect(put(tenant, [wrong])).rejects.toMatchObject({ code: "already_exists", message: expect.stringContaining("were made by test, of 8 values") as string });
     expect((await indexer.call(Indexer.list, "read", tenant, {})).results.map(({ text }) => text)).toEqual(["first"]);
   });
 
