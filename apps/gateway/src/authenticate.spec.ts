@@ -40,8 +40,8 @@ class OneKey {
 }
 
 /** No issuer is known unless given. */
-function authenticatorOf(indexer = new OneKey(), jwts: AuthenticatorParts["jwts"] = { verify: () => Promise.reject(new UnauthenticatedError()) }): Authenticator {
-  return new Authenticator({ indexer, pepper, tenantSecret, userTokens, jwts });
+function authenticatorOf(indexer = new OneKey(), jwts: AuthenticatorParts["jwts"] = { verify: () => Promise.reject(new UnauthenticatedError()) }, now?: () => number): Authenticator {
+  return new Authenticator({ indexer, pepper, tenantSecret, userTokens, jwts }, now);
 }
 
 describe("an API key", () => {
@@ -81,6 +81,17 @@ describe("an API key", () => {
     await expect(authenticator.authenticate(call, bearer)).resolves.toMatchObject({ tenant });
     indexer.isAway = true;
     await expect(authenticator.authenticate(call, bearer)).resolves.toMatchObject({ tenant });
+  });
+
+  it("works for no longer than 30 s after it was revoked, however often it is used", async () => {
+    let now = 1_000;
+    const indexer = new OneKey();
+    const authenticator = authenticatorOf(indexer, undefined, () => now);
+    await authenticator.authenticate(call, bearer);
+    indexer.answer = undefined;
+    for (now of [16_000, 31_000]) await expect(authenticator.authenticate(call, bearer)).resolves.toMatchObject({ tenant });
+    now = 31_001;
+    await expect(authenticator.authenticate(call, bearer)).rejects.toMatchObject({ code: "unauthenticated" });
   });
 
   it("says that the indexer is away rather than that the key is bad", async () => {

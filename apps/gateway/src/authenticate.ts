@@ -19,9 +19,12 @@ export interface AuthenticatorParts {
 
 /** From what a caller shows to what it stands for. Only API keys that were found are remembered; all else is verified each time. */
 export class Authenticator {
-  readonly #keys = new LRUCache<string, Credential>({ max: CACHED_KEYS, ttl: CACHE_MS });
+  readonly #keys: LRUCache<string, Credential>;
 
-  constructor(private readonly parts: AuthenticatorParts) {}
+  /** now: milliseconds that only go forward. */
+  constructor(private readonly parts: AuthenticatorParts, now: () => number = () => performance.now()) {
+    this.#keys = new LRUCache({ max: CACHED_KEYS, ttl: CACHE_MS, ttlResolution: 0, perf: { now } });
+  }
 
   /**
    * authorization: every such header or metadata value. beforeAsking: may throw before the indexer is asked about a key.
