@@ -119,7 +119,7 @@ describe("memseal keys list and revoke", () => {
 
 describe("memseal token", () => {
   it.each<[string[], Record<string, string>, number, string]>([
-    [["token"], {}, 2, "usage: memseal token"],
+    [["token"], {}, 2, "Missing required argument: --user"],
     [["token", "--user", "a"], {}, 1, "MEMSEAL_API_KEY must hold a delegate key"],
     [["token", "--user", "a", "--url", "gopher://x"], { MEMSEAL_API_KEY: "k" }, 2, "--url: begins with http"],
     [["token", "--user", "a", "--url", "http://127.0.0.1:1"], { MEMSEAL_API_KEY: "k" }, 1, "the gateway at http://127.0.0.1:1 cannot be reached"],

@@ -1,4 +1,4 @@
-import { parseArgs as parseStrictly, type ParseArgsConfig } from "node:util";
+import { parseArgs as parseStrictly, stripVTControlCharacters, type ParseArgsConfig } from "node:util";
 import { MemsealError } from "@memseal/client";
 import { AppError } from "@memseal/errors";
 import { defineCommand, type ArgsDef, type CommandDef, type ParsedArgs } from "citty";
@@ -71,8 +71,8 @@ export async function answering(rawArgs: readonly string[], work: () => Promise<
 function shownOf(thrown: unknown): { code: string; message: string; field?: string | undefined; request_id?: string | undefined } {
   if (thrown instanceof MemsealError) return { code: thrown.code, message: thrown.message, field: thrown.field, request_id: thrown.requestId };
   if (thrown instanceof AppError) return { code: thrown.code, message: thrown.message, field: thrown.field };
-  // citty's own, which it does not export: a word or an option is missing.
-  if (thrown instanceof Error && thrown.name === "CLIError") return { code: "invalid_argument", message: `${thrown.message}; see --help` };
+  // citty's own, which it does not export, with colours in it: a word or an option is missing.
+  if (thrown instanceof Error && thrown.name === "CLIError") return { code: "invalid_argument", message: `${stripVTControlCharacters(thrown.message)}; see --help` };
   return { code: "internal", message: "internal error" };
 }
 
