@@ -96,7 +96,7 @@ function folderOf(model: string, modelsDir: string | undefined): string {
   if (isAbsolute(model)) return model;
   const dirs = modelsDir === undefined ? [SHIPPED_MODELS_DIR] : [modelsDir, SHIPPED_MODELS_DIR];
   const dir = fileName.safeParse(model).success ? dirs.map((parent) => join(parent, model)).find((folder) => existsSync(folder)) : undefined;
-  if (dir === undefined) throw new StartupError(`there is no model ${model} among those that ship${modelsDir === undefined ? "" : ` or in ${modelsDir}`}: \`memseal models list\` names what there is`);
+  if (dir === undefined) throw new StartupError(`there is no model ${model} among those that ship${modelsDir === undefined ? "" : ` or in ${modelsDir}`}: \`memseal models verify\` names what there is`);
   return dir;
 }
 
