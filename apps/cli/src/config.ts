@@ -26,6 +26,11 @@ export const cliConfig = z.object({
   DATABASE_SCHEDULER_URL: z.string().optional(),
 });
 
+/** Where models are beside those that ship. */
+export function modelsDir({ MEMSEAL_HOME: home, MEMSEAL_MODELS_DIR: given }: z.infer<typeof cliConfig>): string {
+  return given ?? join(home, "models");
+}
+
 /** The connection of the database's owner: the one that was given, or that of the embedded database. */
 export function ownerUrl(config: z.infer<typeof cliConfig>): string {
   return config.DATABASE_OWNER_URL ?? localDatabaseUrls(join(config.MEMSEAL_HOME, "postgres")).owner;

@@ -9,7 +9,7 @@ import { loadSecret, SECRET_FILES, type SecretName } from "@memseal/keys";
 import { assertSafeRole, assertSchema, localDatabaseUrls, schemaStatus, SERVICE_SCHEMA, type RoleUrls } from "@memseal/storage";
 import pg from "pg";
 import { command, FAILED, type CommandResult } from "./command.js";
-import { cliConfig } from "./config.js";
+import { cliConfig, modelsDir } from "./config.js";
 import { connect, CONNECTION_ARGS, DEFAULT_URL, type ConnectionChoice } from "./connection.js";
 import { table } from "./terminal.js";
 
@@ -113,8 +113,8 @@ async function inspectRole(url: string, readsSchema: boolean): Promise<string> {
   }
 }
 
-async function models({ MEMSEAL_HOME: home, MEMSEAL_MODELS_DIR: given }: Config): Promise<Check[]> {
-  const files = await verifyModels(given ?? join(home, "models"));
+async function models(config: Config): Promise<Check[]> {
+  const files = await verifyModels(modelsDir(config));
   const wrong = files.filter(({ state }) => state !== "ok").map(({ path, state }) => failed("model", `${path} is ${state}: copy the model's folder again from a release, or pull it again`));
   return wrong.length > 0 ? wrong : [ok("models", `all ${files.length} files are those that their hashes say`)];
 }

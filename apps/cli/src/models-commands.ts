@@ -1,16 +1,10 @@
-import { join } from "node:path";
 import { parseConfig } from "@memseal/config";
 import { knownModel, pullModel, verifyModels } from "@memseal/inference/models";
 import { command, FAILED, group } from "./command.js";
-import { cliConfig } from "./config.js";
+import { cliConfig, modelsDir } from "./config.js";
 import { ProgressBar, table } from "./terminal.js";
 
 const HUB = "https://huggingface.co";
-
-function modelsDir(): string {
-  const { MEMSEAL_HOME: home, MEMSEAL_MODELS_DIR: given } = parseConfig(cliConfig, process.env);
-  return given ?? join(home, "models");
-}
 
 export const modelsCommand = group("models", "The models that embed and rerank", {
   verify: command({
@@ -18,7 +12,7 @@ export const modelsCommand = group("models", "The models that embed and rerank",
     description: "Hash every file of the models that ship and of those that were pulled; exit code 1 where one is not as it must be",
     args: {},
     async run() {
-      const files = await verifyModels(modelsDir());
+      const files = await verifyModels(modelsDir(parseConfig(cliConfig, process.env)));
       return {
         text: table([["model", "state", "file"], ...files.map(({ model, state, path }) => [model, state, path])]),
         json: files,
@@ -34,11 +28,12 @@ export const modelsCommand = group("models", "The models that embed and rerank",
       hub: { type: "string", valueHint: "address", description: `Where from; else MEMSEAL_MODEL_HUB, or ${HUB}` },
     },
     async run({ model: name, hub }) {
+      const config = parseConfig(cliConfig, process.env);
       const known = await knownModel(name);
       const bars = new Map<string, ProgressBar>();
       const isNew = await pullModel(known, {
-        modelsDir: modelsDir(),
-        hub: hub ?? parseConfig(cliConfig, process.env).MEMSEAL_MODEL_HUB ?? HUB,
+        modelsDir: modelsDir(config),
+        hub: hub ?? config.MEMSEAL_MODEL_HUB ?? HUB,
         onProgress: ({ file, bytes, of }) => {
           const bar = bars.get(file) ?? new ProgressBar(process.stderr, `bytes of ${file}`, of, bytes);
           bars.set(file, bar);

@@ -1,8 +1,7 @@
 import { AppError, InvalidArgumentError, StartupError, UnavailableError, type ErrorCode } from "@memseal/errors";
 import type { CommandResult } from "./command.js";
+import { DEFAULT_URL } from "./connection.js";
 
-/** Where `npm start` listens. */
-const DEFAULT_URL = "http://127.0.0.1:7480";
 const TIMEOUT_MS = 10_000;
 
 export interface TokenRequest {

@@ -1,5 +1,5 @@
-import { toAppError } from "@memseal/errors";
 import { PassThrough, type Readable } from "node:stream";
+import { toAppError } from "@memseal/errors";
 
 /** A server-sent event. Source: HTML Living Standard, 9.2. */
 export interface ServerSentEvent {
