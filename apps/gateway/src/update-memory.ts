@@ -34,7 +34,7 @@ export async function updateMemory(parts: UpdateParts, call: TenantCall, request
       return await parts.indexer.update(call, { changes, ...embedded });
     } catch (error) {
       if (!isOvertaken(error)) throw error;
-      if (attempt === MAX_ATTEMPTS) throw new AppError("aborted", "this memory changes faster than this update; try again", { retryAfterS: 1 });
+      if (attempt === MAX_ATTEMPTS) throw new AppError("aborted", "this memory changes faster than this update; try again");
     }
   }
 }

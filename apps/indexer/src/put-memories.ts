@@ -92,7 +92,7 @@ export class PutMemories {
   async #openTenant(tenant: UserHash, { model, dimension }: PutCommand): Promise<ActiveGeneration> {
     const keys = await this.keys.wrapFirst(tenant);
     const isOpen = await this.database.withTenant(tenant, (tx) => this.tenants.open(tx, keys, { model, dimension, chunker: CHUNKER }));
-    if (!isOpen) throw new AppError("aborted", "what this user had is being erased; try again", { retryAfterS: 1 });
+    if (!isOpen) throw new AppError("aborted", "what this user had is being erased; try again");
     const embedding = await this.tenants.readActiveGeneration(this.database, tenant);
     if (embedding === undefined) throw new AppError("data_loss", "this tenant's embedding generation is missing: restore it from your backup");
     return embedding;

@@ -1,5 +1,5 @@
 import { OpenError, type UserHash } from "@memseal/crypto";
-import { AppError } from "@memseal/errors";
+import { AppError, OverQuotaError } from "@memseal/errors";
 import type { TenantKeys } from "@memseal/keys";
 import { TenantIndex } from "@memseal/retrieval";
 import type { ChangePage, MemoryStore, SealedChunk, TenantDatabase, TenantState, TenantStore } from "@memseal/storage";
@@ -78,7 +78,7 @@ export class TenantCache {
   /**
    * Runs `use` on an index that has everything acknowledged before this call, or returns undefined where the
    * tenant has nothing. `use` is synchronous: nothing can evict the index under it. now: ms since 1970 by the database's clock.
-   * @throws AppError resource_exhausted where the tenant has too many chunks
+   * @throws OverQuotaError where the tenant has too many chunks
    */
   async use<T>(tenant: UserHash, use: (loaded: LoadedTenant, now: number) => T): Promise<T | undefined> {
     for (;;) {
@@ -192,7 +192,7 @@ export class TenantCache {
   #assertSize({ index }: LoadedTenant): void {
     const { maxTenantChunks } = this.options;
     if (index.chunkCount <= maxTenantChunks) return;
-    throw new AppError("resource_exhausted", `this user's memories make more than ${maxTenantChunks} searchable spans: delete some, or raise MEMSEAL_MAX_TENANT_CHUNKS`);
+    throw new OverQuotaError(`this user's memories make more than ${maxTenantChunks} searchable spans: delete some, or raise MEMSEAL_MAX_TENANT_CHUNKS`);
   }
 }
 

@@ -1,5 +1,5 @@
 import type { ReferenceKey, UserHash } from "@memseal/crypto";
-import { AppError, DeadlineExceededError, OverloadedError } from "@memseal/errors";
+import { AppError, DeadlineExceededError, OverloadedError, OverQuotaError } from "@memseal/errors";
 import type { AuditRow, AuditStore, TenantDatabase, TenantStore, TenantTransaction, WriteTurn } from "@memseal/storage";
 import { LRUCache } from "lru-cache";
 import { chainEvents, type AuditEvent } from "./audit-trail.js";
@@ -13,7 +13,7 @@ const REMEMBERED_TENANTS = 10_000;
 /** The tenant or its rows changed between the reading and the writing: read again and try again. */
 export class WriteConflict extends AppError {
   constructor() {
-    super("aborted", "this user's memories change faster than this write; try again", { retryAfterS: 1 });
+    super("aborted", "this user's memories change faster than this write; try again");
   }
 }
 
@@ -55,15 +55,15 @@ export class OpenTurn implements WriteTurn {
     return this.#byteCount;
   }
 
-  /** What a write adds to the tenant, or takes away. @throws AppError resource_exhausted where that is over quota */
+  /** What a write adds to the tenant, or takes away. @throws OverQuotaError */
   add({ memories, bytes }: { memories: number; bytes: number }): void {
     this.#memoryCount += memories;
     this.#byteCount += bytes;
     if (memories > 0 && this.#memoryCount > this.quotas.memories) {
-      throw new AppError("resource_exhausted", `this user may keep at most ${this.quotas.memories} memories: delete some first`);
+      throw new OverQuotaError(`this user may keep at most ${this.quotas.memories} memories: delete some first`);
     }
     if (bytes > 0 && this.#byteCount > this.quotas.bytes) {
-      throw new AppError("resource_exhausted", `this user's memories may take at most ${this.quotas.bytes} bytes, sealed: delete some first`);
+      throw new OverQuotaError(`this user's memories may take at most ${this.quotas.bytes} bytes, sealed: delete some first`);
     }
   }
 

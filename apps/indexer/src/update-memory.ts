@@ -100,7 +100,7 @@ export class UpdateMemory {
       throw new AppError("failed_precondition", `the memory has version ${row.rowVersion} by now: read it and decide again`);
     }
     if (embeddedVersion !== undefined && row.rowVersion !== embeddedVersion) {
-      throw new AppError("aborted", "the memory changed while it was embedded: embed it again", { field: "embedded_version", retryAfterS: 1 });
+      throw new AppError("aborted", "the memory changed while it was embedded: embed it again", { field: "embedded_version" });
     }
     return { row, rowChunks, isKept: chunks.length === 0 };
   }

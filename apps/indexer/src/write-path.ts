@@ -68,7 +68,7 @@ export class WritePath {
     if (key === undefined) return this.#tryAgain(call, operation);
     const name = JSON.stringify([call.tenant, key.method, key.idempotencyKey]);
     if (this.#inFlight.has(name)) {
-      throw new AppError("aborted", "a request with this idempotency key is in flight: wait for its answer", { retryAfterS: 1 });
+      throw new AppError("aborted", "a request with this idempotency key is in flight: wait for its answer");
     }
     this.#inFlight.add(name);
     try {

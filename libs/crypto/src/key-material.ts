@@ -52,7 +52,7 @@ export abstract class KeyMaterial<Use extends number> {
   /** @throws AppError aborted once destroyed: whoever still holds it began before the tenant's keys changed */
   protected keyFor(use: Use): KeyObject {
     const key = this.#keys.get(use);
-    if (key === undefined) throw new AppError("aborted", "this user's keys were changed or destroyed during the call; try again", { retryAfterS: 1 });
+    if (key === undefined) throw new AppError("aborted", "this user's keys were changed or destroyed during the call; try again");
     return key;
   }
 

@@ -15,10 +15,13 @@ export type ErrorCode =
   | "unimplemented"
   | "internal";
 
+/** Seconds to wait before what these refused is tried again, where the error itself knows no better. What others refused is refused again. */
+const RETRY_AFTER_S: Partial<Readonly<Record<ErrorCode, number>>> = { resource_exhausted: 1, unavailable: 1, aborted: 1 };
+
 export interface AppErrorOptions {
   /** Path of the offending field, such as `memories[3].text`. */
   field?: string;
-  /** Seconds after which trying again makes sense. */
+  /** Seconds after which trying again makes sense; absent: as usual for the code. */
   retryAfterS?: number;
   /** For the log only; never sent to a caller. */
   cause?: unknown;
@@ -28,6 +31,7 @@ export interface AppErrorOptions {
 export class AppError extends Error {
   readonly code: ErrorCode;
   readonly field: string | undefined;
+  /** Seconds after which trying again makes sense; undefined where it makes none. Both transports say it. */
   readonly retryAfterS: number | undefined;
 
   constructor(code: ErrorCode, message: string, options: AppErrorOptions = {}) {
@@ -35,7 +39,7 @@ export class AppError extends Error {
     this.name = new.target.name;
     this.code = code;
     this.field = options.field;
-    this.retryAfterS = options.retryAfterS;
+    this.retryAfterS = options.retryAfterS ?? RETRY_AFTER_S[code];
   }
 }
 
@@ -68,14 +72,21 @@ export class NotFoundError extends AppError {
 /** A part this request needs cannot be reached; nothing was stored. */
 export class UnavailableError extends AppError {
   constructor(message: string, options: Omit<AppErrorOptions, "field"> = {}) {
-    super("unavailable", message, { retryAfterS: 1, ...options });
+    super("unavailable", message, options);
   }
 }
 
 /** Work was refused at once rather than queued past its use. */
 export class OverloadedError extends AppError {
   constructor(message: string) {
-    super("resource_exhausted", message, { retryAfterS: 1 });
+    super("resource_exhausted", message);
+  }
+}
+
+/** The user keeps as much as it may. Room is made by deleting, or by what expires, which is gone within the minute. */
+export class OverQuotaError extends AppError {
+  constructor(message: string) {
+    super("resource_exhausted", message, { retryAfterS: 60 });
   }
 }
 

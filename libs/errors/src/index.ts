@@ -5,6 +5,7 @@ export {
   InvalidArgumentError,
   NotFoundError,
   OverloadedError,
+  OverQuotaError,
   PermissionDeniedError,
   RateLimitedError,
   StartupError,

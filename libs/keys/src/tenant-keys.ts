@@ -96,7 +96,7 @@ export class TenantKeys {
       await this.records.rotateSealKey(tenant, await this.#wrapNew(tenant, "seal", keys.version + 1));
       atLeast = keys.epoch + 1;
     }
-    throw new AppError("aborted", "this user's keys change faster than this write; try again", { retryAfterS: 1 });
+    throw new AppError("aborted", "this user's keys change faster than this write; try again");
   }
 
   /** One reservation a tenant at a time: whoever comes while one runs looks again. */

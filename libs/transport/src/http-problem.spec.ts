@@ -1,4 +1,5 @@
-import { AppError, InvalidArgumentError, NotFoundError, OverloadedError, UnauthenticatedError, UnavailableError } from "@memseal/errors";
+import { AppError, DataLossError, DeadlineExceededError, InvalidArgumentError, NotFoundError, OverloadedError, OverQuotaError, RateLimitedError, UnauthenticatedError, UnavailableError } from "@memseal/errors";
+import { toGrpcStatus } from "./grpc-status.js";
 import { connectionFaultOf, httpFaultOf, problemHeaders, problemOf } from "./http-problem.js";
 
 const ofFramework = (statusCode: number) => Object.assign(new Error("Cannot GET /v1/secrets?text=mine"), { statusCode });
@@ -56,10 +57,20 @@ describe("an HTTP problem", () => {
     ["when to try again after 429", new OverloadedError("queue full"), { "retry-after": "1" }],
     ["when to try again after 429, even unasked", new AppError("resource_exhausted", "too many"), { "retry-after": "1" }],
     ["the delay of a conflict that passes", new AppError("aborted", "in flight", { retryAfterS: 2 }), { "retry-after": "2" }],
+    ["when to try again after a conflict that passes, even unasked", new AppError("aborted", "in flight"), { "retry-after": "1" }],
+    ["nothing after a conflict that stays", new AppError("already_exists", "another body"), {}],
     ["how to log in after 401", new UnauthenticatedError(), { "www-authenticate": "Bearer" }],
     ["nothing after 404", new NotFoundError("memory"), {}],
     ["nothing after 413: trying again cannot help", ofFramework(413), {}],
   ])("has headers that say %s", (_, error, headers) => {
     expect(problemHeaders(httpFaultOf(error))).toEqual(headers);
+  });
+
+  it.each([
+    new OverloadedError("full"), new OverQuotaError("full"), new RateLimitedError("too many", 2.5), new AppError("resource_exhausted", "too many"), new UnavailableError("away"),
+    new UnavailableError("away", { retryAfterS: 7 }), new AppError("aborted", "in flight"), new AppError("already_exists", "another"), new DeadlineExceededError(), new DataLossError("7"),
+    new NotFoundError("memory"), new InvalidArgumentError("text", "must not be empty"),
+  ])("names the same time to come back as a gRPC status does: %s", (error) => {
+    expect(toGrpcStatus(error).metadata.get("retry-after")).toEqual(Object.values(problemHeaders(httpFaultOf(error))));
   });
 });

@@ -63,8 +63,8 @@ export function problemOf({ error, status, title }: HttpFault, requestId: string
 /** Headers that go with a problem: how to log in, when to try again. */
 export function problemHeaders({ error, status }: HttpFault): Record<string, string> {
   if (status === 401) return { "www-authenticate": "Bearer" };
-  if (status === 429 || status === 503) return { "retry-after": String(error.retryAfterS ?? 1) };
-  return error.retryAfterS === undefined ? {} : { "retry-after": String(error.retryAfterS) };
+  // 413 shares its code with 429: too large once is too large again.
+  return error.retryAfterS === undefined || status === 413 ? {} : { "retry-after": String(error.retryAfterS) };
 }
 
 function fault(error: AppError): HttpFault {
