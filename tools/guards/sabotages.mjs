@@ -398,7 +398,7 @@ export const SABOTAGES = [
   {
     name: "kept answer given to another request",
     file: "apps/indexer/src/write-path.ts",
-    find: "if (!record.requestRef.equals(requestRef)) {",
+    find: "if (!record.requestRef.equals(requestRef) && formerRef()?.equals(record.requestRef) !== true) {",
     replace: "if (false) {",
     test: { kind: "integration", project: "apps/indexer", spec: "write-path", turnsRed: "that another request has used is refused" },
   },

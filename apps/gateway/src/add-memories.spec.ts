@@ -42,6 +42,7 @@ describe("addMemories", () => {
     await addMemories(parts, call, { memories: [memory({ text: "abcd", role: "Ada", source: "chat" }), memory({ text: "own", vector }), memory({ text: "xyz", source: "notes" })] });
     expect(seen.speakers).toEqual(["Ada", "notes"]);
     expect(seen.put?.model).toBe("mini");
+    expect(seen.put?.memories.map(({ ownVector }) => ownVector)).toEqual([false, true, false]);
     expect(seen.put?.memories.map(({ text, chunks }) => [text, chunks.map(({ start, end }) => [start, end])])).toEqual([
       ["abcd", [[0, 3], [3, 4]]],
       ["own", [[0, 3]]],

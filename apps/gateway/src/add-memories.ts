@@ -39,7 +39,7 @@ export function wholeText(text: string, vector: Float32Array): Chunk {
   return { start: 0, end: codePointLength(text), vector: encodeVector(vector) };
 }
 
-function toPutMemory({ text, key, agentId, runId, role, source, tags, metadata, occurredAt, expiresAt }: NewMemory, chunks: Chunk[]): PutMemory {
+function toPutMemory({ text, key, agentId, runId, role, source, tags, metadata, occurredAt, expiresAt, vector }: NewMemory, chunks: Chunk[]): PutMemory {
   return {
     text,
     key,
@@ -52,5 +52,6 @@ function toPutMemory({ text, key, agentId, runId, role, source, tags, metadata, 
     occurredAt: occurredAt && toTimestamp(occurredAt),
     expiresAt: expiresAt && toTimestamp(expiresAt),
     chunks,
+    ownVector: vector !== undefined,
   };
 }

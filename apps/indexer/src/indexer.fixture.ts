@@ -10,8 +10,8 @@ import { assembleIndexer, type Indexer } from "./assemble-indexer.js";
 import type { TenantCall } from "./call.js";
 import type { Quotas } from "./tenant-writes.js";
 
-/** A memory in one chunk. */
-export type TestMemory = Partial<MemoryToPut["content"]> & { text: string; vector: Float32Array };
+/** A memory in one chunk. hasOwnVector: whether its caller made the vector, in a call with others of the embedder's. */
+export type TestMemory = Partial<MemoryToPut["content"]> & { text: string; vector: Float32Array; hasOwnVector?: boolean };
 
 export interface TestIndexer extends Indexer {
   callOf(tenant: UserHash, more?: Partial<TenantCall>): TenantCall;
@@ -101,7 +101,7 @@ function newIndexer(database: TenantDatabase, { root, maxBytes = 1e9, maxTenantC
 /** model: "m", so that vectors count as the embedder's. */
 export function putOf(memories: readonly TestMemory[], model = "m"): PutCommand {
   return {
-    memories: memories.map(({ vector, ...content }) => ({ content: { tags: [], ...content }, chunks: [{ start: 0, end: Array.from(content.text).length, vector }] })),
+    memories: memories.map(({ vector, hasOwnVector = model === "", ...content }) => ({ content: { tags: [], ...content }, chunks: [{ start: 0, end: Array.from(content.text).length, vector }], hasOwnVector })),
     model,
     dimension: memories[0]?.vector.length ?? 0,
   };

@@ -46,6 +46,9 @@ describe("a key", () => {
     expect(eventsOf(await put(tenant, [note("same", { key: "k" })]))).toEqual([["duplicate", 1, undefined]]);
     const { answer } = await indexer.put.put(indexer.callOf(tenant), putOf([note("same", { key: "k" })], ""));
     expect(eventsOf(answer)).toEqual([["update", 2, undefined]]);
+    const [own, embedded] = [note("own", { key: "a", hasOwnVector: true }), note("embedded", { key: "b" })];
+    await put(tenant, [own, embedded]);
+    expect(eventsOf(await put(tenant, [{ ...own, vector: randomVector() }, { ...embedded, vector: randomVector() }]))).toEqual([["update", 2, undefined], ["duplicate", 1, undefined]]);
   });
 
   it("is one user's own", async () => {

@@ -61,7 +61,8 @@ export class PutMemories {
     return this.path.write(call, {
       repeatable: {
         method: "put",
-        request: () => canonicalJson({ model: command.model, memories: command.memories.map(({ content, chunks }) => [content, requestOf(chunks, command.model)]) }),
+        request: () => canonicalJson(command.memories.map(({ content, chunks, ...memory }) => [content, requestOf(chunks, memory)])),
+        formerRequest: () => canonicalJson({ model: command.model, memories: command.memories.map(({ content, chunks }) => [content, requestOf(chunks, { hasOwnVector: command.model === "" })]) }),
         encode: (results) => PutResponse.encode({ results }).finish(),
         decode: (kept) => PutResponse.decode(kept).results,
       },
@@ -122,11 +123,11 @@ export class PutMemories {
     const known = keyRefs.length === 0 ? [] : await this.database.withTenant(tenant, (tx) => this.store.findByRefs(tx, { keyRefs, contentRefs: [] }));
     const byKey = new Map(known.filter(({ isExpired }) => !isExpired).map((memory) => [hex(memory.keyRef), memory]));
     const planned: PlannedMemory[] = [];
-    for (const [i, { content, chunks }] of command.memories.entries()) {
+    for (const [i, { content, chunks, hasOwnVector }] of command.memories.entries()) {
       const refs = refsOf[i];
       const before = refs.keyRef && byKey.get(hex(refs.keyRef));
       // The embedder makes the same vectors of the same text; a caller's own may have changed.
-      const isSame = before !== undefined && command.model !== "" && hex(before.contentRef) === hex(refs.contentRef);
+      const isSame = before !== undefined && !hasOwnVector && hex(before.contentRef) === hex(refs.contentRef);
       const at = { id: before?.id ?? uuidV7(), rowVersion: (before?.rowVersion ?? 0) + 1, generation };
       planned.push({ refs, expiresAt: content.expiresAt, before, sealed: isSame ? undefined : sealMemory(content, chunks, { tenant, keyring: keys.keyring }, at) });
       await slices.pause();

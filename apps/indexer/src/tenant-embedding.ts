@@ -33,7 +33,7 @@ export async function claimModel(tx: TenantTransaction, tenants: TenantStore, { 
   if (!(await tenants.nameModel(tx, { generation, model }))) throw new WriteConflict();
 }
 
-/** What of a write's vectors makes it this request: those of the embedder say no more than the text, a caller's own do. */
-export function requestOf(chunks: readonly ChunkVector[], model: string): unknown[] {
-  return model === "" ? chunks.map(({ start, end, vector }) => [start, end, encodeVector(vector).toString("base64")]) : [];
+/** What of a memory's vectors makes a write this request: a caller's own say more than the text, those of the embedder do not. */
+export function requestOf(chunks: readonly ChunkVector[], { hasOwnVector }: { hasOwnVector: boolean }): unknown[] {
+  return hasOwnVector ? chunks.map(({ start, end, vector }) => [start, end, encodeVector(vector).toString("base64")]) : [];
 }

@@ -43,7 +43,7 @@ export class UpdateMemory {
     return this.path.write(call, {
       repeatable: {
         method: "update",
-        request: () => canonicalJson({ id, ifMatch, changes, vectors: requestOf(chunks, model) }),
+        request: () => canonicalJson({ id, ifMatch, changes, vectors: requestOf(chunks, { hasOwnVector: model === "" }) }),
         // A text kept here would outlive its memory: which version it was is enough.
         encode: ({ version }) => Buffer.from(String(version)),
         decode: (kept) => this.reads.version(call.tenant, id, Number(kept)),

@@ -1,5 +1,5 @@
 import type { UserHash } from "@memseal/crypto";
-import { newTenant, notes, putOf, startIndexerTest, type IndexerTest, type TestIndexer } from "./indexer.fixture.js";
+import { newTenant, notes, putOf, randomVector, startIndexerTest, type IndexerTest, type TestIndexer, type TestMemory } from "./indexer.fixture.js";
 
 let test: IndexerTest;
 let indexer: TestIndexer;
@@ -29,6 +29,28 @@ describe("a repeated request", () => {
     const run = notes(1, { runId: "r" });
     for (let i = 0; i < 3; i++) await indexer.put.put(callOf(tenant, "turn"), putOf(run));
     expect(await test.countOf(tenant, "memory")).toBe(3);
+  });
+
+  it("to put is told by what its caller gave: own vectors count, those of the embedder and its name do not", async () => {
+    const tenant = newTenant();
+    const [own, embedded] = [{ ...notes(1)[0], hasOwnVector: true }, notes(1)[0]];
+    const put = (memories: TestMemory[], model: string) => indexer.put.put(callOf(tenant, "k"), putOf(memories, model));
+    const first = await put([own, embedded], "mini");
+    expect(await put([own, { ...embedded, vector: randomVector() }], "large")).toEqual({ ...first, isReplayed: true });
+    await expect(put([{ ...own, vector: randomVector() }, embedded], "mini")).rejects.toMatchObject({ code: "already_exists" });
+    await expect(put([own, { ...embedded, hasOwnVector: true }], "mini")).rejects.toMatchObject({ code: "already_exists" });
+    expect(await test.countOf(tenant, "memory")).toBe(2);
+  });
+
+  it("to put that the release before answered is known, too", async () => {
+    const tenant = newTenant();
+    const { vector, ...content } = notes(1)[0];
+    const first = await indexer.put.put(callOf(tenant, "k"), putOf([{ ...content, vector }], "mini"));
+    const requestRefOf = async (text: string) => (await (await test.keysOf(tenant)).referenceKey()).reference("request", "put", `{"memories":[[{"tags":[],"text":"${text}"},[]]],"model":"mini"}`);
+    await test.rowsOf(tenant, "UPDATE memseal.idempotency SET request_ref = $2 WHERE user_hash = $1", await requestRefOf(content.text));
+    expect(await indexer.put.put(callOf(tenant, "k"), putOf([{ ...content, vector }], "mini"))).toEqual({ ...first, isReplayed: true });
+    await test.rowsOf(tenant, "UPDATE memseal.idempotency SET request_ref = $2 WHERE user_hash = $1", await requestRefOf("another text"));
+    await expect(indexer.put.put(callOf(tenant, "k"), putOf([{ ...content, vector }], "mini"))).rejects.toMatchObject({ code: "already_exists" });
   });
 
   it("to update is answered with the version it made, though others followed", async () => {

@@ -26,6 +26,8 @@ export interface Repeatable<Answer> {
   readonly method: string;
   /** The same for equal requests, over whichever transport they came. */
   request(): string;
+  /** As the release before told them apart, where that was otherwise: for a day after an upgrade, its answers are there. */
+  formerRequest?(): string;
   /** What is kept of an answer: no text, since it outlives the memory. */
   encode(answer: Answer): Uint8Array;
   decode(kept: Buffer): Answer | Promise<Answer>;
@@ -150,9 +152,10 @@ export class WritePath {
   async #keptAnswer<Answer>(call: TenantCall, key: RequestKey<Answer>, epoch: number): Promise<Answer | undefined> {
     const references = await (await this.keys.get(call.tenant, epoch)).referenceKey();
     const { keyRef, requestRef } = refsOf(key, references);
+    const formerRef = () => key.formerRequest && references.reference("request", key.method, key.formerRequest());
     const record = await this.database.withTenant(call.tenant, (tx) => this.answers.read(tx, keyRef));
     if (record === undefined) return undefined;
-    if (!record.requestRef.equals(requestRef)) {
+    if (!record.requestRef.equals(requestRef) && formerRef()?.equals(record.requestRef) !== true) {
       throw new AppError("already_exists", "this idempotency key was used for another request: choose a new one");
     }
     const { keyring } = await this.keys.get(call.tenant, record.epoch);

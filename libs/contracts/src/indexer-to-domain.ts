@@ -22,6 +22,8 @@ export interface ChunkVector {
 export interface MemoryToPut {
   readonly content: Omit<NewMemory, "vector">;
   readonly chunks: readonly ChunkVector[];
+  /** Whether the caller made the vector, of the whole text. */
+  readonly hasOwnVector: boolean;
 }
 
 export interface PutCommand {
@@ -59,7 +61,8 @@ export function parsePut(message: wire.PutRequest): PutCommand {
   if (chunkCount > LIMITS.chunksPerCall) {
     throw new InvalidArgumentError("memories", `make ${chunkCount} chunks; at most ${LIMITS.chunksPerCall} fit in a call: send fewer or shorter memories`);
   }
-  const parsed = memories.map((memory, i) => parsePutMemory(memory, elementPath("memories", i)));
+  const model = parseModel(message.model);
+  const parsed = memories.map((memory, i) => parsePutMemory(memory, model, elementPath("memories", i)));
   requireDistinctKeys(parsed.map(({ content }) => content));
   const dimension = parsed[0]?.chunks[0]?.vector.length ?? 0;
   for (const [i, { chunks }] of parsed.entries()) {
@@ -67,7 +70,7 @@ export function parsePut(message: wire.PutRequest): PutCommand {
       throw new InvalidArgumentError(`memories[${i}].vector`, `must have ${dimension} values, as the first vector of the call has`);
     }
   }
-  return { memories: parsed, model: parseModel(message.model), dimension };
+  return { memories: parsed, model, dimension };
 }
 
 /** A new text comes with its chunks. */
@@ -99,11 +102,13 @@ export function parseResolveKey({ keyId, secretHash }: wire.ResolveKeyRequest): 
   return { keyId: atMostText(keyId, "key_id", LIMITS.labelCharacters), secretHash };
 }
 
-function parsePutMemory({ chunks, ...memory }: wire.PutMemory, field: string): MemoryToPut {
+function parsePutMemory({ chunks, ownVector, ...memory }: wire.PutMemory, model: string, field: string): MemoryToPut {
   if (chunks.length === 0) throw new InvalidArgumentError(`${field}.chunks`, "must not be empty");
   return {
     content: parseNewMemory(memory, field),
     chunks: parseChunks(chunks, `${field}.chunks`),
+    // A gateway of the release before says of no memory whose vector it has.
+    hasOwnVector: ownVector === true || model === "",
   };
 }
 

@@ -110,7 +110,7 @@ parser("parseDeleteMany", fc.oneof(
 parser("parseCreateToken", fc.record({ userId: text(LIMITS.userIdCharacters), scopes: list(mostly(fc.constantFrom("read", "write", "admin"), fc.constantFrom("delegate", "", "toString")), 3), ttlS: uint(LIMITS.tokenTtlS) }), parseCreateToken, wire.CreateTokenRequest);
 parser("parseListAudit", fc.record(page), parseListAudit, wire.ListAuditRequest);
 parser("parseErase", fc.record({ userId }), parseErase, wire.EraseRequest);
-parser("parsePut", fc.record({ memories: list(fc.record({ ...memory, chunks }), LIMITS.memoriesPerCall), model: text(LIMITS.labelCharacters) }), parsePut, indexer.PutRequest);
+parser("parsePut", fc.record({ memories: list(fc.record({ ...memory, chunks, ownVector: option(fc.boolean()) }), LIMITS.memoriesPerCall), model: text(LIMITS.labelCharacters) }), parsePut, indexer.PutRequest);
 parser("parseIndexerUpdate", fc.record({ changes: mostly(fc.record(changed), option(changes)), chunks, model: text(LIMITS.labelCharacters) }), parseIndexerUpdate, indexer.UpdateRequest);
 parser("parseIndexerSearch", fc.record({ query, vector: option(vector), filters: option(filter), candidates: uint(LIMITS.topK), explain: option(fc.boolean()), ...scope }), parseIndexerSearch, indexer.SearchRequest);
 parser("parseResolveKey", fc.record({ keyId: label, secretHash: fc.constantFrom(31, 32, 33).map((bytes) => Buffer.alloc(bytes)) }), parseResolveKey, indexer.ResolveKeyRequest);
@@ -143,7 +143,7 @@ const CHECKS: Record<string, Check> = {
   embedded: items(0, LIMITS.memoriesPerCall, record), ids: distinct(items(1, LIMITS.memoriesPerCall, isId)), limit: whole(1, LIMITS.listPage), candidates: whole(1, LIMITS.topK),
   mode: (value: unknown) => ["hybrid", "lexical", "dense"].includes(value as string), context: isBoolean, rerank: isBoolean, explain: isBoolean, dryRun: isBoolean, all: (value: unknown) => value === true, threshold: (value: number) => value >= -1 && value <= 1,
   halfLifeDays: (value: number) => value > 0 && value <= LIMITS.halfLifeDays, ttlS: whole(1, LIMITS.tokenTtlS), scopes: distinct(items(1, 3, (value: string) => ["read", "write", "admin"].includes(value))),
-  content: record, changes: (value: object) => Object.values(value).some((one) => one !== undefined) && holds(value, null), chunks: items(0, LIMITS.chunksPerCall, record), dimension: whole(1, LIMITS.vectorDimensions),
+  content: record, changes: (value: object) => Object.values(value).some((one) => one !== undefined) && holds(value, null), chunks: items(0, LIMITS.chunksPerCall, record), hasOwnVector: isBoolean, dimension: whole(1, LIMITS.vectorDimensions),
   start: whole(0, LIMITS.textCharacters - 1), end: whole(1, LIMITS.textCharacters), model: (value: string) => isText(value, LIMITS.labelCharacters),
   selection: (value: object) => Object.keys(value).length === 1 && holds(value), keyId: (value: string) => isText(value, LIMITS.labelCharacters), secretHash: (value: Buffer) => value.length === 32,
   filter: (value: Filter) => isFilter(value, 1) && leaves(value) <= LIMITS.filterLeaves,

@@ -59,12 +59,16 @@ export interface PutMemory {
   chunks: Chunk[];
   key?: string | undefined;
   runId?: string | undefined;
-  expiresAt?: Timestamp | undefined;
+  expiresAt?:
+    | Timestamp
+    | undefined;
+  /** The chunk is the caller's own embedding of the whole text, and so a part of the request. Without a model all are. */
+  ownVector?: boolean | undefined;
 }
 
 export interface PutRequest {
   memories: PutMemory[];
-  /** Name of the model that made the vectors; empty where callers brought their own. */
+  /** Name of the model that made the vectors; empty where callers brought every one. */
   model: string;
 }
 
@@ -250,6 +254,9 @@ export const PutMemory: MessageFns<PutMemory> = {
     if (message.expiresAt !== undefined) {
       Timestamp.encode(message.expiresAt, writer.uint32(90).fork()).join();
     }
+    if (message.ownVector !== undefined) {
+      writer.uint32(96).bool(message.ownVector);
+    }
     return writer;
   },
 
@@ -352,6 +359,14 @@ export const PutMemory: MessageFns<PutMemory> = {
             }
 
             message.expiresAt = Timestamp.decode(reader, reader.uint32());
+            continue;
+          }
+          case 12: {
+            if (tag !== 96) {
+              break;
+            }
+
+            message.ownVector = reader.bool();
             continue;
           }
         }
