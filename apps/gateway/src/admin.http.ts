@@ -2,6 +2,7 @@ import { erasureReceiptToJson, eraseFromJson, listAuditFromQuery, listAuditRespo
 import { Body, Controller, Get, HttpCode, Post, Query, Req, Res } from "@nestjs/common";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { HttpAdmission } from "./http-admission.js";
+import { answerOf } from "./http-answer.js";
 import { Memories } from "./memories.js";
 
 /** What is about a user as a whole. */
@@ -20,6 +21,6 @@ export class AdminHttp {
   @Post("erasures")
   @HttpCode(200)
   erase(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply, @Body() body: unknown): Promise<object> {
-    return this.admission.admit("admin", request, reply, async (call) => erasureReceiptToJson(await this.memories.erase(call, eraseFromJson(body))));
+    return this.admission.admit("admin", request, reply, async (call) => erasureReceiptToJson(answerOf(await this.memories.erase(call, eraseFromJson(body)), reply)));
   }
 }

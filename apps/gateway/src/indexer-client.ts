@@ -91,8 +91,9 @@ export class IndexerClient {
     return this.#asTenant(call, "admin", methods.listAudit, request);
   }
 
-  erase(call: TenantCall): Promise<ErasureReceipt> {
-    return this.#asTenant(call, "admin", methods.erase, {});
+  /** The call's idempotency key is to be one that says nothing: it is kept beside nothing of the user's. */
+  erase(call: TenantCall): Promise<Written<ErasureReceipt>> {
+    return this.#write(call, methods.erase, {}, "admin");
   }
 
   /** @throws AppError `not_found` for a key that is unknown, expired or revoked, or has another secret */
@@ -110,9 +111,9 @@ export class IndexerClient {
     this.#indexers.close();
   }
 
-  async #write<Request, Response>(call: TenantCall, method: MethodDefinition<Request, Response>, request: Request): Promise<Written<Response>> {
+  async #write<Request, Response>(call: TenantCall, method: MethodDefinition<Request, Response>, request: Request, access: MethodClass = "write"): Promise<Written<Response>> {
     let isReplayed = false;
-    const answer = await this.#asTenant(call, "write", method, request, {
+    const answer = await this.#asTenant(call, access, method, request, {
       metadata: call.idempotencyKey === undefined ? {} : { [IDEMPOTENCY_KEY]: call.idempotencyKey },
       onMetadata: (metadata) => { isReplayed = metadata.get(REPLAYED_KEY).length > 0; },
     });

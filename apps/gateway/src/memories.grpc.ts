@@ -110,7 +110,7 @@ export class MemoriesGrpc {
 
   @GrpcMethod(SERVICE, "erase")
   erase(request: EraseRequest, metadata: Metadata, call: UnaryCall): Promise<ErasureReceipt> {
-    return this.#answer("erase", "admin", metadata, call, (admitted) => this.memories.erase(admitted, decoded(request)));
+    return this.#answer("erase", "admin", metadata, call, async (admitted, headers) => answerOf(await this.memories.erase(admitted, decoded(request)), headers));
   }
 
   @GrpcMethod(SERVICE, "createToken")

@@ -7,20 +7,18 @@ import {
   listFromJson,
   listFromQuery,
   listResponseToJson,
-  memoryToJson,
   searchAnswerToJson,
   searchEventToJson,
   searchFromJson,
   updateFromJson,
-  type Memory,
 } from "@memseal/contracts";
 import { InvalidArgumentError } from "@memseal/errors";
-import { HttpErrorFilter, REPLAYED_KEY } from "@memseal/transport";
+import { HttpErrorFilter } from "@memseal/transport";
 import { Body, Controller, Delete, Get, HttpCode, Param, Patch, Post, Query, Req, Res, StreamableFile } from "@nestjs/common";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { eventStream } from "./event-stream.js";
 import { HttpAdmission } from "./http-admission.js";
-import type { Written } from "./indexer-client.js";
+import { answerOf, tagged } from "./http-answer.js";
 import { Memories } from "./memories.js";
 
 /** JSON in, messages on, JSON out. */
@@ -102,16 +100,4 @@ export class MemoriesHttp {
       return deleteResponseToJson(answerOf(await this.memories.delete(call, { id }), reply));
     });
   }
-}
-
-/** Marks the answer of an earlier request as such. */
-function answerOf<Answer>({ answer, isReplayed }: Written<Answer>, reply: FastifyReply): Answer {
-  if (isReplayed) void reply.header(REPLAYED_KEY, "true");
-  return answer;
-}
-
-/** A memory with its version as the entity tag, for If-Match. */
-function tagged(memory: Memory, reply: FastifyReply): object {
-  void reply.header("etag", `"${memory.version}"`);
-  return memoryToJson(memory);
 }

@@ -27,6 +27,7 @@ import {
   type SearchRequest,
   type UpdateRequest,
 } from "@memseal/contracts";
+import { erasureName } from "@memseal/crypto";
 import { addMemories, type AddParts } from "./add-memories.js";
 import { answerQuery, type QueryParts } from "./answer-query.js";
 import { requireOwnUser, type OwnUserParts } from "./authenticate.js";
@@ -96,9 +97,10 @@ export class Memories {
     return this.parts.indexer.listAudit(call, parseListAudit(request));
   }
 
-  async erase(call: TenantCall, request: EraseRequest): Promise<ErasureReceipt> {
+  async erase(call: TenantCall, request: EraseRequest): Promise<Written<ErasureReceipt>> {
     const { userId } = parseErase(request);
     requireOwnUser(call.caller, userId, this.parts);
-    return this.parts.indexer.erase(call);
+    const { caller, idempotencyKey } = call;
+    return this.parts.indexer.erase({ ...call, idempotencyKey: idempotencyKey && erasureName(this.parts.tenantSecret, caller.tenant, idempotencyKey) });
   }
 }

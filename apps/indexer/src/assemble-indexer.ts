@@ -22,7 +22,7 @@ export interface IndexerSpec {
   readonly cache: TenantCacheOptions;
   /** Told of each row that does not open, once. */
   readonly onIntegrityFailure: () => void;
-  readonly onErased: ConstructorParameters<typeof EraseTenant>[4];
+  readonly onErased: ConstructorParameters<typeof EraseTenant>[6];
 }
 
 /** Everything that serves tenants' calls, put together. */
@@ -53,7 +53,7 @@ export function assembleIndexer({ database, root, log, quotas, cache: cacheOptio
     update: new UpdateMemory(database, path, tenants, memories, keys, reads, damage),
     deletes: new DeleteMemories(database, path, tenants, memories, keys, cache),
     audit: new ListAudit(database, events),
-    erasure: new EraseTenant(path, tenants, keys, cache, onErased),
+    erasure: new EraseTenant(path, database, tenants, answers, keys, cache, onErased),
     cache,
     damage,
   };

@@ -15,7 +15,7 @@ beforeAll(async () => {
 afterAll(() => test.stop());
 
 const maintain = () => new Maintenance({ database: test.database, due: test.due, metrics: new Metrics("stable"), log: new Logger("test", () => undefined) }).run();
-const erase = (tenant: UserHash, by = indexer) => by.erasure.erase(by.callOf(tenant));
+const erase = (tenant: UserHash, by = indexer, idempotencyKey?: string) => by.erasure.erase(by.callOf(tenant, { idempotencyKey }));
 const found = (tenant: UserHash, by = indexer) => by.search.search(tenant, { query: "note", candidates: 50 });
 
 /** Everything in any table that opens under the tenant's keys at any place that its memories ever had. */
@@ -80,7 +80,7 @@ describe("an erasure", () => {
     expect((await found(tenant, warm)).totalMatching).toBe(3);
     const { nextCursor } = await warm.reads.list(tenant, { limit: 1 });
     const held = await warm.cache.use(tenant, (loaded) => loaded);
-    const receipt = await erase(tenant);
+    const { answer: receipt } = await erase(tenant);
     expect(receipt.rootKeyId).toMatch(/^[0-9a-f]+$/);
     expect(await test.countOf(tenant, "tenant_key")).toBe(0);
     for (const by of [indexer, warm, test.newIndexer()]) {
@@ -105,6 +105,43 @@ describe("an erasure", () => {
     await expect(erase(tenant)).rejects.toMatchObject({ code: "not_found" });
     await maintain();
     await expect(erase(tenant)).rejects.toMatchObject({ code: "not_found" });
+  });
+
+  it("that is sent again is answered with its receipt, before and after a new beginning, and erases nothing of that", async () => {
+    const tenant = newTenant();
+    const others = [indexer, test.newIndexer(), test.newIndexer()];
+    await indexer.add(tenant, notes(2));
+    const first = await Promise.all(Array.from({ length: 6 }, (_v, i) => erase(tenant, others[i % 3], "k")));
+    expect(first.filter(({ isReplayed }) => !isReplayed)).toHaveLength(1);
+    expect(new Set(first.map(({ answer }) => JSON.stringify(answer, (_name, value: unknown) => (typeof value === "bigint" ? String(value) : value)))).size).toBe(1);
+    const again = { answer: first[0].answer, isReplayed: true };
+    await maintain();
+    expect(await erase(tenant, test.newIndexer(), "k")).toEqual(again);
+    await expect(erase(tenant, indexer, "k2")).rejects.toMatchObject({ code: "not_found" });
+    await expect(erase(newTenant(), indexer, "k")).rejects.toMatchObject({ code: "not_found" });
+    await indexer.add(tenant, notes(3));
+    for (const by of others) expect(await erase(tenant, by, "k")).toEqual(again);
+    expect((await found(tenant)).totalMatching).toBe(3);
+    const next = await erase(tenant, indexer, "k2");
+    expect(next.isReplayed).toBe(false);
+    expect(next.answer.erasedAt).not.toEqual(again.answer.erasedAt);
+    expect((await found(tenant)).totalMatching).toBe(0);
+  });
+
+  it("leaves of its receipt no key's name, and nothing at all after a day", async () => {
+    const tenant = newTenant();
+    await indexer.put1(tenant, notes(1)[0], { idempotencyKey: "p" });
+    await erase(tenant, indexer, "goodbye-maya");
+    await maintain();
+    const rows = await test.rowsOf<Record<string, unknown>>(tenant, "SELECT * FROM memseal.idempotency WHERE user_hash = $1");
+    expect(rows).toHaveLength(1);
+    expect(Object.values(rows[0]).map((value) => (Buffer.isBuffer(value) ? value.toString("latin1") : String(value))).join()).not.toContain("goodbye");
+    const [{ next_due_at: dueAt }] = await test.rowsOf<{ next_due_at: Date }>(tenant, "SELECT next_due_at FROM memseal.tenant WHERE user_hash = $1");
+    expect(dueAt).toEqual(rows[0]["expires_at"]);
+    for (const [table, column] of [["idempotency", "expires_at"], ["tenant", "next_due_at"]]) await test.rowsOf(tenant, `UPDATE memseal.${table} SET ${column} = now() WHERE user_hash = $1`);
+    await maintain();
+    expect(await test.countOf(tenant, "idempotency")).toBe(0);
+    expect(await test.rowsOf(tenant, "SELECT state, next_due_at FROM memseal.tenant WHERE user_hash = $1")).toEqual([{ state: "erased", next_due_at: null }]);
   });
 
   it("leaves room for a new beginning once the rows are gone, with other keys, another dimension and nothing of before", async () => {

@@ -121,9 +121,9 @@ export class IndexerGrpc {
 
   @GrpcMethod(SERVICE, "erase")
   @Access("admin")
-  erase(request: EraseRequest, metadata: Metadata, call: GrpcCall): Promise<ErasureReceipt> {
+  async erase(request: EraseRequest, metadata: Metadata, call: GrpcCall): Promise<ErasureReceipt> {
     parseErase(request);
-    return this.eraseTenant.erase(tenantCallOf(metadata, call));
+    return answerOf(await this.eraseTenant.erase(tenantCallOf(metadata, call)), call);
   }
 
   @GrpcMethod(SERVICE, "resolveKey")

@@ -8,7 +8,7 @@ import { WriteConflict, type OpenTurn, type TenantWrites } from "./tenant-writes
 
 const MAX_ATTEMPTS = 3;
 /** How long an answer is given again. */
-const KEPT_ANSWER_MS = 24 * 3_600_000;
+export const KEPT_ANSWER_MS = 24 * 3_600_000;
 const ANSWER_VERSION = 1;
 const REMEMBERED_TENANTS = 10_000;
 
@@ -38,7 +38,7 @@ export interface WriteOperation<Answer> {
   /** Absent: an idempotency key means nothing to it. */
   readonly repeatable?: Repeatable<Answer>;
   /** active: undefined where the tenant has nothing. An answer instead of a write ends the call. */
-  prepare(active: ActiveGeneration | undefined): Promise<PreparedWrite<Answer> | { readonly answer: Answer }>;
+  prepare(active: ActiveGeneration | undefined): Promise<PreparedWrite<Answer> | { readonly answer: Answer; readonly isReplayed?: boolean }>;
 }
 
 export interface Written<Answer> {
@@ -145,7 +145,7 @@ export class WritePath {
     const kept = key && active && (await this.#keptAnswer(call, key, active.epoch));
     if (kept !== undefined) return { answer: kept, isReplayed: true };
     const prepared = await operation.prepare(active);
-    return "answer" in prepared ? { answer: prepared.answer, isReplayed: false } : prepared;
+    return "answer" in prepared ? { isReplayed: false, ...prepared } : prepared;
   }
 
   /** @throws AppError already_exists where another request has used the idempotency key */

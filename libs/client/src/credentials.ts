@@ -83,7 +83,7 @@ export class Credentials {
     const budget = new TimeBudget(timeoutMs, undefined);
     try {
       const body = { user_id: user, scopes: purpose === "administration" ? ["admin"] : scopes, ttl_s: TOKEN_TTL_S };
-      const answer = await http.json({ method: "POST", path: "/v1/tokens", body, repeatable: true }, apiKey, budget);
+      const answer = await http.json({ method: "POST", path: "/v1/tokens", body }, apiKey, budget);
       return (answer as { token: string }).token;
     } finally {
       budget.end();

@@ -12,8 +12,6 @@ export interface HttpRequest {
   /** As on the wire; absent: none is sent. */
   body?: unknown;
   headers?: Readonly<Record<string, string>> | undefined;
-  /** Whether sending it twice is as good as once. */
-  repeatable: boolean;
 }
 
 export interface HttpParts {
@@ -23,7 +21,7 @@ export interface HttpParts {
   maxRetries: number;
 }
 
-/** Sends requests, the transient failures again; what fails in the end is a MemsealError. */
+/** Sends requests, the transient failures again: each reads, or names itself, so that twice is as good as once. What fails in the end is a MemsealError. */
 export class Http {
   constructor(private readonly parts: HttpParts) {}
 
@@ -53,7 +51,7 @@ export class Http {
       } catch (thrown) {
         budget.signal.throwIfAborted();
         const error = thrown instanceof MemsealError ? thrown : noAnswer(thrown);
-        const delayMs = retryDelayMs(error, { retries, maxRetries, remainingMs: budget.remainingMs, repeatable: request.repeatable, random: Math.random() });
+        const delayMs = retryDelayMs(error, { retries, maxRetries, remainingMs: budget.remainingMs, random: Math.random() });
         if (delayMs === undefined) throw error;
         await budget.sleep(delayMs);
       }

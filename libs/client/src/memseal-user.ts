@@ -60,7 +60,7 @@ export class MemsealUser {
 
   /** The fused order at once, and what reranking makes of it as soon as it is known. Ending the loop ends the search. */
   async *searchStream(query: string, { signal, timeoutMs, ...request }: SearchRequest & CallOptions = {}): AsyncGenerator<SearchEvent, void, undefined> {
-    const sent = { method: "POST", path: "/v1/memories/search/stream", body: this.#searchBody(query, request), headers: { accept: "text/event-stream" }, repeatable: true } as const;
+    const sent = { method: "POST", path: "/v1/memories/search/stream", body: this.#searchBody(query, request), headers: { accept: "text/event-stream" } } as const;
     const budget = new TimeBudget(timeoutMs ?? this.#parts.timeoutMs, signal);
     try {
       const { body, requestId } = await this.#authorized("memories", budget, (bearer) => this.#parts.http.stream(sent, bearer, budget));
@@ -112,23 +112,22 @@ export class MemsealUser {
 
   /** What was done to the user's memories, newest first. Scope admin. */
   async *audit({ limit, ...options }: { limit?: number | undefined } & CallOptions = {}): AsyncGenerator<AuditEvent, void, undefined> {
-    yield* allOf((cursor) => this.#send<Page<AuditEvent>>("administration", { method: "GET", path: `/v1/audit${queryOf({ limit, cursor })}`, repeatable: true }, options));
+    yield* allOf((cursor) => this.#send<Page<AuditEvent>>("administration", { method: "GET", path: `/v1/audit${queryOf({ limit, cursor })}` }, options));
   }
 
   /** Destroys the user's keys: nothing of the user is ever opened again. Scope admin. */
-  erase(options?: CallOptions): Promise<ErasureReceipt> {
-    // Sent twice it would destroy what was written in between.
-    return this.#send("administration", { method: "POST", path: "/v1/erasures", body: this.#named({}), repeatable: false }, options);
+  erase(options?: WriteOptions): Promise<ErasureReceipt> {
+    return this.#write({ method: "POST", path: "/v1/erasures", body: this.#named({}) }, options, "administration");
   }
 
-  #read<T>(request: Omit<HttpRequest, "repeatable">, options: CallOptions = {}): Promise<T> {
-    return this.#send("memories", { ...request, repeatable: true }, options);
+  #read<T>(request: HttpRequest, options: CallOptions = {}): Promise<T> {
+    return this.#send("memories", { ...request }, options);
   }
 
   /** The key is made once for all attempts, so that they are one write. */
-  async #write<T>(request: Omit<HttpRequest, "repeatable">, { idempotencyKey = newIdempotencyKey(), ...options }: WriteOptions = {}): Promise<T> {
+  async #write<T>(request: HttpRequest, { idempotencyKey = newIdempotencyKey(), ...options }: WriteOptions = {}, purpose: Purpose = "memories"): Promise<T> {
     if (!FORM_OF_KEY.test(idempotencyKey)) throw new MemsealError("invalid_argument", "idempotencyKey must have 1 to 255 visible ASCII characters", { field: "idempotency-key" });
-    return this.#send("memories", { ...request, headers: { ...request.headers, "idempotency-key": idempotencyKey }, repeatable: true }, options);
+    return this.#send(purpose, { ...request, headers: { ...request.headers, "idempotency-key": idempotencyKey } }, options);
   }
 
   async #send<T>(purpose: Purpose, request: HttpRequest, { signal, timeoutMs }: CallOptions = {}): Promise<T> {

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { MemsealError } from "./errors.js";
 import { retryDelayMs, type RetryState } from "./retry.js";
 
-const state = (parts: Partial<RetryState> = {}): RetryState => ({ retries: 0, maxRetries: 9, remainingMs: 60_000, repeatable: true, random: 0.5, ...parts });
+const state = (parts: Partial<RetryState> = {}): RetryState => ({ retries: 0, maxRetries: 9, remainingMs: 60_000, random: 0.5, ...parts });
 const refused = (retryAfterS?: number) => new MemsealError("unavailable", "", { status: 503, retryAfterS });
 
 describe("the wait before a retry", () => {
@@ -18,12 +18,5 @@ describe("the wait before a retry", () => {
       if (delay === undefined) expect(retries >= 10 || retryAfterS * 1000 + 5_000 >= remainingMs).toBe(true);
       else expect(delay >= retryAfterS * 1000 && delay < remainingMs).toBe(true);
     }));
-  });
-
-  it("is none where sending twice may do twice and nobody said that nothing was done", () => {
-    const silence = new MemsealError("unavailable", "");
-    expect(retryDelayMs(silence, state({ repeatable: false }))).toBeUndefined();
-    expect(retryDelayMs(silence, state())).toBe(50);
-    expect(retryDelayMs(refused(), state({ repeatable: false }))).toBe(50);
   });
 });

@@ -9,8 +9,6 @@ export interface RetryState {
   maxRetries: number;
   /** Until the caller gives up. */
   remainingMs: number;
-  /** Whether sending it twice is as good as once. */
-  repeatable: boolean;
   /** 0 to 1, exclusive: spreads those who were refused together. */
   random: number;
 }
@@ -20,21 +18,19 @@ export interface RetryState {
  * Exponential with full jitter, and never before the time the service named. A wait that the caller's time does not
  * allow is none.
  */
-export function retryDelayMs(error: MemsealError, { retries, maxRetries, remainingMs, repeatable, random }: RetryState): number | undefined {
-  if (retries >= maxRetries || !isTransient(error, repeatable)) return undefined;
+export function retryDelayMs(error: MemsealError, { retries, maxRetries, remainingMs, random }: RetryState): number | undefined {
+  if (retries >= maxRetries || !isTransient(error)) return undefined;
   const backoffMs = random * Math.min(LONGEST_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** retries);
   const delayMs = (error.retryAfterS ?? 0) * 1000 + backoffMs;
   return delayMs < remainingMs ? delayMs : undefined;
 }
 
-function isTransient({ code, status }: MemsealError, repeatable: boolean): boolean {
+function isTransient({ code, status }: MemsealError): boolean {
   switch (code) {
-    case "unavailable":
-      // Refused by the service, nothing was done. Without its word it may have been.
-      return status === 503 || repeatable;
     case "resource_exhausted":
       // 413 is the same code: too large once is too large again.
       return status === 429;
+    case "unavailable":
     case "aborted":
       return true;
     default:

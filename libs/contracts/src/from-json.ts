@@ -84,7 +84,7 @@ const deleteManySchema = z.strictObject({
 });
 
 const tokenSchema = z.strictObject({ user_id: z.string(), scopes: strings, ttl_s: z.number() });
-const eraseSchema = z.strictObject({ user_id: z.string().optional() });
+const eraseSchema = z.strictObject({ user_id: z.string().optional() }).prefault({});
 
 const pageSchema = z.strictObject({ limit: z.string().optional(), cursor: z.string().optional() });
 const listSchema = pageSchema.extend({ filters: z.string().optional(), user_id: z.string().optional() });
@@ -159,7 +159,7 @@ export function createTokenFromJson(body: unknown): wire.CreateTokenRequest {
   return { userId: user_id, scopes, ttlS: ttl_s };
 }
 
-/** Body of `POST /v1/erasures`. */
+/** Body of `POST /v1/erasures`, undefined where none was sent: it says nothing that the credential does not. */
 export function eraseFromJson(body: unknown): wire.EraseRequest {
   return { userId: read(eraseSchema, body, "").user_id };
 }

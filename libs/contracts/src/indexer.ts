@@ -13,14 +13,13 @@ export {
   type SearchResponse,
   type UpdateRequest,
 } from "./generated/memseal/indexer/v1/indexer.js";
-export { DeleteResponse } from "./generated/memseal/v1/memory.js";
+export { DeleteResponse, ErasureReceipt } from "./generated/memseal/v1/memory.js";
 export type {
   AddedMemory,
   AuditEvent,
   DeleteManyRequest,
   DeleteRequest,
   EraseRequest,
-  ErasureReceipt,
   GetRequest,
   HistoryRequest,
   HistoryResponse,

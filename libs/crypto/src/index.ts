@@ -11,4 +11,4 @@ export { REFERENCE, ReferenceKey, type Reference } from "./reference-key.js";
 export { open, seal } from "./seal.js";
 export { SecretBytes } from "./secret-bytes.js";
 export { TenantKey } from "./tenant-key.js";
-export { chunkRowId, DEFAULT_NAMESPACE, parseUserHash, userHash, uuidBytes, type UserHash } from "./tenant.js";
+export { chunkRowId, DEFAULT_NAMESPACE, erasureName, parseUserHash, userHash, uuidBytes, type UserHash } from "./tenant.js";

@@ -1,7 +1,7 @@
 import { createHmac } from "node:crypto";
 import fc from "fast-check";
 import { SecretBytes } from "./secret-bytes.js";
-import { DEFAULT_NAMESPACE, userHash } from "./tenant.js";
+import { DEFAULT_NAMESPACE, erasureName, userHash } from "./tenant.js";
 
 const secret = SecretBytes.of(Buffer.alloc(32, 1));
 const name = (maxLength: number) => fc.string({ unit: "grapheme", minLength: 1, maxLength }).filter((text) => text.isWellFormed() && !text.includes("\0"));
@@ -32,5 +32,15 @@ describe("userHash", () => {
   it("refuses a namespace of more than 255 bytes", () => {
     expect(userHash(secret, "42", "é".repeat(127))).toHaveLength(64);
     expect(() => userHash(secret, "42", "é".repeat(128))).toThrow("namespace");
+  });
+});
+
+describe("erasureName", () => {
+  it("is one tenant's and one key's, and is made with the secret", () => {
+    const [alice, bob] = [userHash(secret, "alice"), userHash(secret, "bob")];
+    const names = [erasureName(secret, alice, "k"), erasureName(secret, bob, "k"), erasureName(secret, alice, "k2"), erasureName(SecretBytes.of(Buffer.alloc(32, 2)), alice, "k")];
+    expect(new Set([...names, alice, bob]).size).toBe(6);
+    expect(names[0]).toMatch(/^[0-9a-f]{64}$/);
+    expect(erasureName(secret, alice, "k")).toBe(names[0]);
   });
 });

@@ -30,6 +30,15 @@ export function userHash(tenantSecret: SecretBytes, userId: string, namespace: s
   return mac.update(id).digest("hex") as UserHash;
 }
 
+/**
+ * Under what name an erasure's receipt is kept: HMAC-SHA256(tenant secret, "erasure" | 0x00 | tenant | 0x00 | idempotency key), 64 hex.
+ * The keys that make a tenant's other references are gone by then. No user id holds NUL and no other namespace begins so, so it
+ * is nobody's tenant.
+ */
+export function erasureName(tenantSecret: SecretBytes, tenant: UserHash, idempotencyKey: string): string {
+  return createHmac("sha256", tenantSecret.reveal()).update(`erasure\0${tenant}\0${idempotencyKey}`).digest("hex");
+}
+
 function nameBytes(name: string, field: string): Buffer {
   if (name === "" || name.includes("\0") || !name.isWellFormed()) {
     throw new InvalidArgumentError(field, "must not be empty and holds no NUL and no lone surrogate");

@@ -1,5 +1,8 @@
 import type { TenantTransaction } from "./tenant-transaction.js";
 
+/** Stands for the request of an erasure, which says nothing but whose it is. Its receipt outlives the keys and the other rows of the tenant. */
+export const ERASURE_REF: Buffer = Buffer.alloc(32);
+
 /** What was answered to a request that carried an idempotency key. */
 export interface IdempotencyRecord {
   keyRef: Buffer;

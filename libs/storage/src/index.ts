@@ -2,7 +2,7 @@ export { ApiKeyLookup, createApiKey, listApiKeys, revokeApiKey, type ListedApiKe
 export { DueTenants } from "./due-tenants.js";
 export { LocalDatabase, localDatabaseUrls, type RoleUrls } from "./local-database.js";
 export { AuditStore, type AuditRow } from "./audit-store.js";
-export { IdempotencyStore } from "./idempotency-store.js";
+export { ERASURE_REF, IdempotencyStore } from "./idempotency-store.js";
 export { MaintenanceStore } from "./maintenance-store.js";
 export { KEPT_VERSIONS, MemoryStore, TOMBSTONES_KEPT_MS } from "./memory-store.js";
 export type { ChangePage, Deleted, MemoryRefs, NewSealedMemory, SealedChunk, SealedMemory, SealedVersion } from "./memory-store.js";

@@ -1,9 +1,10 @@
+import { ERASURE_REF } from "./idempotency-store.js";
 import { KEPT_VERSIONS, TOMBSTONES_KEPT_MS } from "./memory-store.js";
 import type { TenantStatus } from "./tenant-store.js";
 import type { TenantTransaction } from "./tenant-transaction.js";
 
 /** Tables whose rows an erasure takes away. Audit events stay: they hold nothing that a caller gave. */
-const ERASED_TABLES = ["memory", "chunk", "memory_version", "memory_tombstone", "idempotency"] as const;
+const ERASED_TABLES = ["memory", "chunk", "memory_version", "memory_tombstone"] as const;
 
 /** What is due in a tenant, in bounded steps: each may be done twice, or cut off, without harm. Under the tenant's row lock. */
 export class MaintenanceStore {
@@ -69,7 +70,7 @@ export class MaintenanceStore {
     return { versions: Number(rows[0]?.versions), bytes: Number(rows[0]?.bytes) };
   }
 
-  /** Deletes rows of a tenant whose keys were destroyed, so many of each table at most. Returns how many; 0 when all are gone. */
+  /** Deletes rows of a tenant whose keys were destroyed, so many of each table at most; the receipt stays. Returns how many; 0 when all are gone. */
   async purgeErased(tx: TenantTransaction, limit: number): Promise<number> {
     let count = 0;
     for (const table of ERASED_TABLES) {
@@ -79,16 +80,22 @@ export class MaintenanceStore {
       );
       count += gone.rowCount ?? 0;
     }
-    return count;
+    const answers = await tx.query(
+      `DELETE FROM memseal.idempotency WHERE user_hash = $1 AND key_ref IN (
+         SELECT key_ref FROM memseal.idempotency WHERE user_hash = $1 AND request_ref <> $3 LIMIT $2)`,
+      [tx.userHash, limit, ERASURE_REF],
+    );
+    return count + (answers.rowCount ?? 0);
   }
 
-  /** Ends an erasure: the tenant holds nothing any more. */
+  /** Ends an erasure: the tenant holds nothing any more, but for the receipt's day. */
   async endErasure(tx: TenantTransaction): Promise<void> {
     await tx.query(
-      `UPDATE memseal.tenant SET state = 'erased', memory_count = 0, byte_count = 0, tombstone_floor = seq, next_due_at = NULL
+      `UPDATE memseal.tenant SET state = 'erased', memory_count = 0, byte_count = 0, tombstone_floor = seq
        WHERE user_hash = $1 AND state = 'erasing'`,
       [tx.userHash],
     );
+    await this.setNextDue(tx);
   }
 
   /** Sets when the tenant is due next: when the next thing expires, or never. */

@@ -142,8 +142,11 @@ export const OPERATIONS: readonly Operation[] = [
   {
     verb: "post", path: "/v1/erasures", id: "erase", tag: "administration", scope: "admin",
     summary: "Destroy the user's keys: nothing of the user is ever opened again",
+    description: "Sent again under its Idempotency-Key it is answered with the same receipt, and erases nothing of what was stored since. Without one it is 404 where nothing is stored of the user any more.",
     body: { schema: ref("EraseRequest"), examples: REQUEST_EXAMPLES.erase, isOptional: true },
+    headers: [IDEMPOTENCY_KEY],
     success: { status: 200, description: "A receipt.", content: json("ErasureReceipt", ANSWER_EXAMPLES.erase) },
+    errors: ["not_found", "aborted"],
   },
   {
     verb: "get", path: "/healthz", id: "isUp", tag: "operations",
