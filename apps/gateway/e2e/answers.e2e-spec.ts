@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { encodeVector, LIMITS, MemoryServiceService, type NewMemory } from "@memseal/contracts";
+import { encodeVector, LIMITS, type NewMemory } from "@memseal/contracts";
 import { TRANSPORTS, type Answer, type Ask, type Gateway, type Json, type Transport } from "./gateway.js";
 import { Stack } from "./stack.js";
 
@@ -293,24 +293,6 @@ describe("a request with a fault", () => {
   });
 });
 
-describe("a call that is in the contract and not served yet", () => {
-  it.each<[string, string]>([
-    ["POST", "/v1/rerank"],
-  ])("is answered 501 over HTTP: %s %s", async (method, path) => {
-    const response = await gateway.fetch(path, { method, headers: { authorization: `Bearer ${ada}` } });
-    const problem = (await response.json()) as Json;
-    expect(response.status).toBe(501);
-    expect(problem).toMatchObject({ type: "urn:memseal:problem:unimplemented", code: "unimplemented", status: 501, request_id: response.headers.get("x-request-id") });
-    expect(problem["detail"]).toMatch(/ is not served yet by this release$/);
-  });
-
-  it("is answered UNIMPLEMENTED over gRPC, whatever is sent", async () => {
-    for (const [name, { path }] of Object.entries(MemoryServiceService).filter(([one]) => one === "rerank")) expect({ name, code: await gateway.codeOf(path, ada) }).toEqual({ name, code: "unimplemented" });
-    // The same way of asking, of a call that is served.
-    expect(await gateway.codeOf(MemoryServiceService.get.path, ada)).toBe("invalid_argument");
-  });
-});
-
 describe("HTTP itself", () => {
   const problemAt = async (path: string, init?: RequestInit) => {
     const response = await gateway.fetch(path, init);
@@ -354,7 +336,6 @@ describe("HTTP itself", () => {
       expect(metrics).toContain(`memseal_requests_total{method="delete",transport="${transport}",code="data_loss",track="stable"} 0`);
       expect(metrics).toMatch(new RegExp(`memseal_request_duration_seconds_count{track="stable",method="add",transport="${transport}"} [1-9]`));
     }
-    expect(metrics).toMatch(/memseal_requests_total{method="other",transport="http",code="unimplemented",track="stable"} [1-9]/);
     expect(metrics).toMatch(/memseal_rerank_skipped_total{reason="disabled",track="stable"} [1-9]/);
     expect(metrics).toMatch(/memseal_dense_skipped_total{reason="open",track="stable"} 0/);
   });

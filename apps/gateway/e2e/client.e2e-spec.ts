@@ -56,6 +56,16 @@ describe("the client", () => {
     expect((await collect(ada.audit())).map(({ action }) => action).length).toBeGreaterThan(3);
   });
 
+  it("puts documents of its caller in order", async () => {
+    const { model, results, usage } = await ada.rerank("Which food must she avoid?", ["The bike is in the garage.", "She is allergic to walnuts."], { topN: 1, returnDocuments: true });
+    expect({ model, results, usage }).toEqual({
+      model: "memseal-rerank-mini",
+      results: [{ index: 1, relevanceScore: expect.any(Number) as number, document: { text: "She is allergic to walnuts." } }],
+      usage: { promptTokens: 32, completionTokens: 0, totalTokens: 32 },
+    });
+    expect(await failure(ada.rerank("", ["a"]))).toMatchObject({ code: "invalid_argument", field: "query" });
+  });
+
   it("says what was wrong, as the service says it", async () => {
     const stale = await ada.add("a");
     await ada.update(stale.id, { text: "b" });

@@ -15,6 +15,8 @@ import {
   listFromQuery,
   listResponseToJson,
   memoryToJson,
+  rerankFromJson,
+  rerankResponseToJson,
   MemoryServiceService as methods,
   searchAnswerToJson,
   searchEventToJson,
@@ -89,6 +91,8 @@ const CALLS = {
   delete: call(methods.delete, asIs, deleteResponseToJson, "DELETE", "/v1/memories/:id"),
   deleteMany: call(methods.deleteMany, deleteManyFromJson, deleteResponseToJson, "POST", "/v1/memories/delete"),
   listAudit: call(methods.listAudit, listAuditFromQuery, listAuditResponseToJson, "GET", "/v1/audit"),
+  rerank: call(methods.rerank, rerankFromJson, rerankResponseToJson, "POST", "/v1/rerank"),
+  rerankV2: call(methods.rerank, rerankFromJson, rerankResponseToJson, "POST", "/v2/rerank"),
   createToken: call(methods.createToken, createTokenFromJson, createTokenResponseToJson, "POST", "/v1/tokens"),
   erase: call(methods.erase, eraseFromJson, erasureReceiptToJson, "POST", "/v1/erasures"),
 };
@@ -124,16 +128,6 @@ export class Gateway {
 
   fetch(path: string, init?: RequestInit): Promise<Response> {
     return fetch(this.url + path, init);
-  }
-
-  /** What a gRPC method answers to an empty message, as a code. */
-  codeOf(path: string, key: string): Promise<string> {
-    const metadata = new Metadata();
-    metadata.set("authorization", `Bearer ${key}`);
-    const bytes = (value: Buffer) => value;
-    return new Promise((resolve) => {
-      this.#grpc.makeUnaryRequest(path, bytes, bytes, Buffer.alloc(0), metadata, { deadline: Date.now() + 30_000 }, (error) => { resolve(GRPC_CODES[error?.code ?? 0]); });
-    });
   }
 
   async stop(): Promise<void> {

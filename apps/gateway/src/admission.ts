@@ -25,6 +25,16 @@ export interface Received {
   onQuota?: (quota: Quota) => void;
 }
 
+/** What a call needs: a scope, and room in a rate. */
+export type Access = Exclude<Scope, "delegate"> | "rerank";
+
+const ACCESS: Readonly<Record<Access, { scope: Scope; rate: RateClass }>> = {
+  read: { scope: "read", rate: "read" },
+  write: { scope: "write", rate: "write" },
+  admin: { scope: "admin", rate: "write" },
+  rerank: { scope: "read", rate: "rerank" },
+};
+
 /** What stands before every call: a deadline, a known credential, its rate, what it may do. Nothing else in a request says whose it is. */
 export class Admission {
   constructor(
@@ -33,8 +43,9 @@ export class Admission {
   ) {}
 
   /** A call for a user. @throws AppError from the checks, in that order, or what the work throws */
-  async admit<T>(received: Received, scope: Scope, work: (call: TenantCall) => Promise<T>): Promise<T> {
-    return this.#admit(received, scope === "read" ? "read" : "write", async (call, credential) => {
+  async admit<T>(received: Received, access: Access, work: (call: TenantCall) => Promise<T>): Promise<T> {
+    const { scope, rate } = ACCESS[access];
+    return this.#admit(received, rate, async (call, credential) => {
       const caller = requireUser(credential);
       requireScope(caller, scope);
       return work({ ...call, caller, idempotencyKey: parseIdempotencyKey(received.idempotencyKey) });

@@ -32,9 +32,9 @@ function world(changes: Partial<QueryParts> = {}) {
     },
     reranker: {
       embedQuery: () => Promise.resolve({ model: "m", vector: Buffer.from([0, 0, 128, 63]) }),
-      rerank: (_, __, passages) => {
+      rerank: (_, { passages }) => {
         seen.passages = passages;
-        return Promise.resolve(passages.map((___, i) => 4 * i));
+        return Promise.resolve({ model: "r", logits: passages.map((__, i) => 4 * i), tokens: 9 });
       },
     },
     embedBreaker: new Breaker({ name: "embed", timeoutMs: 50 }),

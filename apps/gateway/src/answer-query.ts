@@ -158,10 +158,10 @@ async function rerank(
   const readable = passages.filter((passage) => passage !== undefined);
   if (readable.length === 0) return { ranked: fused };
   if (!mayRerank(call.caller)) return { ranked: fused, skipped: "overloaded" };
-  const outcome = await rerankBreaker.run((signal, deadlineMs) => reranker.rerank({ ...call, signal, deadlineMs }, query, readable), call);
+  const outcome = await rerankBreaker.run((signal, deadlineMs) => reranker.rerank({ ...call, signal, deadlineMs }, { query, passages: readable }), call);
   call.signal.throwIfAborted();
   if (!outcome.ok) return { ranked: fused, skipped: outcome.skipped };
-  const logits = outcome.value.values();
+  const logits = outcome.value.logits.values();
   return { ranked: blend(fused, passages.map((passage) => (passage === undefined ? undefined : logits.next().value)), ranking.weight) };
 }
 

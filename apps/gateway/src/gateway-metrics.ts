@@ -2,7 +2,7 @@ import { SKIP_REASONS } from "@memseal/resilience";
 import type { Code, Logger, Metrics } from "@memseal/telemetry";
 import { DENSE_SKIPS } from "./answer-query.js";
 
-const METHODS = ["add", "search", "search_stream", "get", "list", "update", "history", "delete", "delete_many", "list_audit", "erase", "create_token"] as const;
+const METHODS = ["add", "search", "search_stream", "get", "list", "update", "history", "delete", "delete_many", "list_audit", "erase", "create_token", "rerank", "rerank_stream"] as const;
 export type Method = (typeof METHODS)[number];
 
 export type Transport = "http" | "grpc";

@@ -17,8 +17,8 @@ import { IndexerClient } from "./indexer-client.js";
 import { Memories } from "./memories.js";
 import { MemoriesGrpc } from "./memories.grpc.js";
 import { MemoriesHttp } from "./memories.http.js";
-import { NotServedHttp } from "./not-served.http.js";
 import { Rates } from "./rates.js";
+import { RerankHttp } from "./rerank.http.js";
 import { RerankerClient } from "./reranker-client.js";
 import { TokensHttp } from "./tokens.http.js";
 
@@ -69,7 +69,7 @@ export class GatewayModule {
     const admission = new Admission(new Authenticator({ indexer, pepper: loadSecret(config.MEMSEAL_PEPPER_FILE), tenantSecret, userTokens, jwts }), rates);
     return {
       module: GatewayModule,
-      controllers: [MemoriesHttp, AdminHttp, TokensHttp, NotServedHttp, MemoriesGrpc, HealthHttp, DocsHttp],
+      controllers: [MemoriesHttp, AdminHttp, TokensHttp, RerankHttp, MemoriesGrpc, HealthHttp, DocsHttp],
       providers: [
         { provide: Admission, useValue: admission },
         { provide: HttpAdmission, useValue: new HttpAdmission(admission) },

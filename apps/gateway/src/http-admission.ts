@@ -1,8 +1,7 @@
-import type { Scope } from "@memseal/auth";
 import { TIMEOUT_KEY } from "@memseal/resilience";
 import { IDEMPOTENCY_KEY } from "@memseal/transport";
 import type { FastifyReply, FastifyRequest } from "fastify";
-import { Admission, type Received } from "./admission.js";
+import { Admission, type Access, type Received } from "./admission.js";
 import type { DelegateCall, TenantCall } from "./call.js";
 import { rateLimitHeaders } from "./rates.js";
 
@@ -10,8 +9,8 @@ import { rateLimitHeaders } from "./rates.js";
 export class HttpAdmission {
   constructor(private readonly admission: Admission) {}
 
-  admit<T>(scope: Scope, request: FastifyRequest, reply: FastifyReply, work: (call: TenantCall) => Promise<T>): Promise<T> {
-    return this.admission.admit(received(request, reply), scope, work);
+  admit<T>(access: Access, request: FastifyRequest, reply: FastifyReply, work: (call: TenantCall) => Promise<T>): Promise<T> {
+    return this.admission.admit(received(request, reply), access, work);
   }
 
   exchange<T>(request: FastifyRequest, reply: FastifyReply, work: (call: DelegateCall) => Promise<T>): Promise<T> {

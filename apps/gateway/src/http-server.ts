@@ -32,7 +32,8 @@ const METHODS: Readonly<Record<string, Method | "other">> = {
   "GET /v1/memories/:id/history": "history",
   "GET /v1/audit": "list_audit",
   "POST /v1/erasures": "erase",
-  "POST /v1/rerank": "other",
+  "POST /v1/rerank": "rerank",
+  "POST /v2/rerank": "rerank",
   "POST /v1/tokens": "create_token",
 };
 
@@ -82,11 +83,14 @@ export function prepareHttpServer(adapter: FastifyAdapter, metrics: GatewayMetri
   server.removeAllContentTypeParsers();
   // A member named __proto__ is refused; `constructor` is data like any other.
   const parseJson = server.getDefaultJsonParser("error", "ignore");
-  server.addContentTypeParser(["application/json", MERGE_PATCH], { parseAs: "string" }, (request, body, done) => {
-    if (request.method !== "PATCH" && request.headers["content-type"]?.startsWith(MERGE_PATCH) === true) done(new errorCodes.FST_ERR_CTP_INVALID_MEDIA_TYPE());
+  server.addContentTypeParser(["application/json", MERGE_PATCH], { parseAs: "buffer" }, (request, bytes, done) => {
+    const body = textOf(bytes as Buffer);
+    // Read leniently, each wrong byte would be stored as U+FFFD.
+    if (body === undefined) done(new errorCodes.FST_ERR_CTP_INVALID_JSON_BODY());
+    else if (request.method !== "PATCH" && request.headers["content-type"]?.startsWith(MERGE_PATCH) === true) done(new errorCodes.FST_ERR_CTP_INVALID_MEDIA_TYPE());
     // Clients send the content type with an empty DELETE, too.
     else if (body === "") done(null, undefined);
-    else void parseJson(request, body as string, done);
+    else void parseJson(request, body, done);
   });
   server.addHook("onRequest", (request, reply, done) => {
     void reply.headers({ [REQUEST_ID_KEY]: request.id, "cache-control": "no-store" });
@@ -118,6 +122,17 @@ export function prepareHttpServer(adapter: FastifyAdapter, metrics: GatewayMetri
     }
     done();
   });
+}
+
+const UTF_8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** undefined for what is not UTF-8. */
+function textOf(bytes: Buffer): string | undefined {
+  try {
+    return UTF_8.decode(bytes);
+  } catch {
+    return undefined;
+  }
 }
 
 /** undefined for probes and scrapes, which are not requests of callers. */

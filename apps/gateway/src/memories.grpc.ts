@@ -1,5 +1,5 @@
+import { BinaryReader } from "@bufbuild/protobuf/wire";
 import { Metadata, type ServerUnaryCall, type ServerWritableStream, type ServiceDefinition } from "@grpc/grpc-js";
-import type { Scope } from "@memseal/auth";
 import {
   MemoryServiceService,
   type AddRequest,
@@ -19,6 +19,9 @@ import {
   type ListRequest,
   type ListResponse,
   type Memory,
+  type RerankEvent,
+  type RerankRequest,
+  type RerankResponse,
   type SearchAnswer,
   type SearchEvent,
   type SearchRequest,
@@ -31,7 +34,7 @@ import { callDeadlineMs, callSignal, IDEMPOTENCY_KEY, REPLAYED_KEY, REQUEST_ID_K
 import { Controller } from "@nestjs/common";
 import { GrpcMethod } from "@nestjs/microservices";
 import { Observable } from "rxjs";
-import { Admission, type Received } from "./admission.js";
+import { Admission, type Access, type Received } from "./admission.js";
 import type { TenantCall } from "./call.js";
 import { CreateToken } from "./create-token.js";
 import { GatewayMetrics, type Method } from "./gateway-metrics.js";
@@ -39,10 +42,11 @@ import type { Written } from "./indexer-client.js";
 import { Memories } from "./memories.js";
 
 type UnaryCall = ServerUnaryCall<unknown, unknown>;
+type StreamingCall = ServerWritableStream<unknown, unknown>;
 
 const SERVICE = "MemoryService";
 
-/** Messages in, messages out. What has no handler is UNIMPLEMENTED. */
+/** Messages in, messages out. */
 @Controller()
 export class MemoriesGrpc {
   constructor(
@@ -63,14 +67,18 @@ export class MemoriesGrpc {
   }
 
   @GrpcMethod(SERVICE, "searchStream")
-  searchStream(request: SearchRequest, metadata: Metadata, call: ServerWritableStream<unknown, unknown>): Observable<SearchEvent> {
-    return new Observable((subscriber) => {
-      const headers = headersOf(metadata);
-      call.sendMetadata(headers);
-      this.#admit("search_stream", "read", metadata, call, async (admitted) => {
-        for await (const event of this.memories.searchStream(admitted, decoded(request))) subscriber.next(event);
-      }).then(() => { subscriber.complete(); }, (error: unknown) => { subscriber.error(error); });
-    });
+  searchStream(request: SearchRequest, metadata: Metadata, call: StreamingCall): Observable<SearchEvent> {
+    return this.#stream("search_stream", "read", metadata, call, (admitted) => this.memories.searchStream(admitted, decoded(request)));
+  }
+
+  @GrpcMethod(SERVICE, "rerank")
+  rerank(request: RerankRequest, metadata: Metadata, call: UnaryCall): Promise<RerankResponse> {
+    return this.#answer("rerank", "rerank", metadata, call, (admitted) => this.memories.rerank(admitted, decoded(request)));
+  }
+
+  @GrpcMethod(SERVICE, "rerankStream")
+  rerankStream(request: RerankRequest, metadata: Metadata, call: StreamingCall): Observable<RerankEvent> {
+    return this.#stream("rerank_stream", "rerank", metadata, call, (admitted) => this.memories.rerankStream(admitted, decoded(request)));
   }
 
   @GrpcMethod(SERVICE, "get")
@@ -124,17 +132,26 @@ export class MemoriesGrpc {
   }
 
   /** headers: what goes out ahead of the answer, whether it is one or a failure. */
-  async #answer<T>(method: Method, scope: Scope, metadata: Metadata, call: UnaryCall, work: (call: TenantCall, headers: Metadata) => Promise<T>): Promise<T> {
+  async #answer<T>(method: Method, access: Access, metadata: Metadata, call: UnaryCall, work: (call: TenantCall, headers: Metadata) => Promise<T>): Promise<T> {
     const headers = headersOf(metadata);
     try {
-      return await this.#admit(method, scope, metadata, call, (admitted) => work(admitted, headers));
+      return await this.#admit(method, access, metadata, call, (admitted) => work(admitted, headers));
     } finally {
       call.sendMetadata(headers);
     }
   }
 
-  #admit<T>(method: Method, scope: Scope, metadata: Metadata, call: GrpcCall, work: (call: TenantCall) => Promise<T>): Promise<T> {
-    return this.#observe(method, metadata, call, (received) => this.admission.admit(received, scope, work));
+  #stream<Event>(method: Method, access: Access, metadata: Metadata, call: StreamingCall, events: (call: TenantCall) => AsyncIterable<Event>): Observable<Event> {
+    return new Observable((subscriber) => {
+      call.sendMetadata(headersOf(metadata));
+      this.#admit(method, access, metadata, call, async (admitted) => {
+        for await (const event of events(admitted)) subscriber.next(event);
+      }).then(() => { subscriber.complete(); }, (error: unknown) => { subscriber.error(error); });
+    });
+  }
+
+  #admit<T>(method: Method, access: Access, metadata: Metadata, call: GrpcCall, work: (call: TenantCall) => Promise<T>): Promise<T> {
+    return this.#observe(method, metadata, call, (received) => this.admission.admit(received, access, work));
   }
 
   async #observe<T>(method: Method, metadata: Metadata, call: GrpcCall, work: (received: Received) => Promise<T>): Promise<T> {
@@ -182,7 +199,12 @@ function answerOf<Answer>({ answer, isReplayed }: Written<Answer>, headers: Meta
 
 const UNDECODABLE = Object.freeze({});
 
-/** The service as generated, except that bytes which are no message reach their handler: grpc-js would answer INTERNAL. */
+const UTF_8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/**
+ * The service as generated, except that bytes which are no message reach their handler: grpc-js would answer INTERNAL. A text that
+ * is not UTF-8 makes no message, as proto3 has it; the generated code would store each wrong byte as U+FFFD.
+ */
 export const memoryService: ServiceDefinition = Object.fromEntries(
   Object.entries(MemoryServiceService).map(([name, method]) => [
     name,
@@ -190,7 +212,8 @@ export const memoryService: ServiceDefinition = Object.fromEntries(
       ...method,
       requestDeserialize: (bytes: Buffer): unknown => {
         try {
-          return method.requestDeserialize(bytes);
+          // What it is typed as is less than it takes: a reader is used as it is.
+          return method.requestDeserialize(new BinaryReader(bytes, (text) => UTF_8.decode(text)) as unknown as Buffer);
         } catch {
           return UNDECODABLE;
         }

@@ -5,6 +5,7 @@ import {
   parseList,
   parseListAudit,
   parseMemoryRef,
+  parseRerank,
   parseSearch,
   parseUpdate,
   type AddRequest,
@@ -22,6 +23,9 @@ import {
   type ListRequest,
   type ListResponse,
   type Memory,
+  type RerankEvent,
+  type RerankRequest,
+  type RerankResponse,
   type SearchAnswer,
   type SearchEvent,
   type SearchRequest,
@@ -33,11 +37,14 @@ import { answerQuery, type QueryParts } from "./answer-query.js";
 import { requireOwnUser, type OwnUserParts } from "./authenticate.js";
 import type { TenantCall } from "./call.js";
 import type { IndexerClient, Written } from "./indexer-client.js";
+import { rerankDocuments, streamRerank, type RerankParts } from "./rerank-documents.js";
+import type { RerankerClient } from "./reranker-client.js";
 import { streamQuery } from "./stream-query.js";
 import { updateMemory } from "./update-memory.js";
 
-export interface MemoriesParts extends AddParts, QueryParts, OwnUserParts {
+export interface MemoriesParts extends AddParts, QueryParts, OwnUserParts, RerankParts {
   indexer: IndexerClient;
+  reranker: RerankerClient;
 }
 
 /** The public calls, once for both transports: parse, check whose it is, act. */
@@ -61,6 +68,14 @@ export class Memories {
     const query = parseSearch(request);
     requireOwnUser(call.caller, query.userId, this.parts);
     yield* streamQuery(this.parts, call, query);
+  }
+
+  async rerank(call: TenantCall, request: RerankRequest): Promise<RerankResponse> {
+    return rerankDocuments(this.parts, call, parseRerank(request));
+  }
+
+  async *rerankStream(call: TenantCall, request: RerankRequest): AsyncGenerator<RerankEvent> {
+    yield* streamRerank(this.parts, call, parseRerank(request));
   }
 
   async get(call: TenantCall, request: GetRequest): Promise<Memory> {

@@ -6,9 +6,12 @@ import {
   type EmbedDocumentsRequest,
   type EmbedDocumentsResponse,
   type EmbedQueryResponse,
+  type RerankPart,
+  type RerankRequest,
+  type RerankResponse,
 } from "@memseal/contracts/reranker";
 import { AppError, InvalidArgumentError, UnavailableError } from "@memseal/errors";
-import { connect, REQUEST_ID_KEY, unary, type TransportSecurity } from "@memseal/transport";
+import { connect, REQUEST_ID_KEY, serverStream, unary, type TransportSecurity } from "@memseal/transport";
 import type { Call } from "./call.js";
 
 /** The two services that run models. They see texts; no ids, no tenants. */
@@ -46,16 +49,38 @@ export class RerankerClient {
   }
 
   /** One finite logit a passage, in their order. */
-  async rerank(call: Call, query: string, passages: string[]): Promise<number[]> {
-    const { logits } = await send(call, "reranker", this.#reranker, RerankerService.rerank, { query, passages });
-    if (logits.length !== passages.length || !logits.every(Number.isFinite)) throw new AppError("internal", "the reranker did not score every passage");
-    return logits;
+  async rerank(call: Call, request: RerankRequest): Promise<RerankResponse> {
+    const scored = await send(call, "reranker", this.#reranker, RerankerService.rerank, request);
+    if (scored.logits.length !== request.passages.length) throw notEachScored();
+    assertFinite(scored.logits);
+    return scored;
+  }
+
+  /** Finite logits as they are known: of each passage one. */
+  async *rerankStream({ requestId, deadlineMs, signal }: Call, request: RerankRequest): AsyncGenerator<RerankPart, void, undefined> {
+    const missing = new Set(request.passages.keys());
+    const context = { peer: "reranker", deadlineMs, signal, metadata: { [REQUEST_ID_KEY]: requestId } };
+    for await (const part of serverStream(this.#reranker, RerankerService.rerankStream, request, context)) {
+      assertFinite(part.logits);
+      if (part.logits.length !== part.indexes.length || !part.indexes.every((index) => missing.delete(index))) throw notEachScored();
+      yield part;
+    }
+    if (missing.size > 0) throw notEachScored();
   }
 
   close(): void {
     this.#embedder.close();
     this.#reranker.close();
   }
+}
+
+/** @throws AppError for NaN and infinities, which would be in no order */
+function assertFinite(logits: readonly number[]): void {
+  if (!logits.every(Number.isFinite)) throw new AppError("internal", "the reranker gave a score that is no number");
+}
+
+function notEachScored(): AppError {
+  return new AppError("internal", "the reranker did not score every passage once");
 }
 
 /** A call whose texts make more chunks than one call may add. */

@@ -1,20 +1,30 @@
-import type { Metadata, ServerUnaryCall } from "@grpc/grpc-js";
-import { parseRerank, RerankerControllerMethods, type RerankRequest, type RerankResponse } from "@memseal/contracts/reranker";
+import type { Metadata, ServerUnaryCall, ServerWritableStream } from "@grpc/grpc-js";
+import { parseRerank, RerankerControllerMethods, type RerankPart, type RerankRequest, type RerankResponse } from "@memseal/contracts/reranker";
 import { Controller, Inject } from "@nestjs/common";
+import { Observable } from "rxjs";
 import { callScope } from "./call-scope.js";
-import { ModelPool } from "./model-pool.js";
+import { ModelScores } from "./model-scores.js";
 
-export const RERANK_POOL = Symbol("rerank pool");
+export const SCORES = Symbol("scores");
 
 /** Messages in, work for the cross-encoder, messages out. */
 @Controller()
 @RerankerControllerMethods()
 export class RerankerGrpc {
-  constructor(@Inject(RERANK_POOL) private readonly pool: ModelPool<"rerank">) {}
+  constructor(@Inject(SCORES) private readonly scores: ModelScores) {}
 
   async rerank(request: RerankRequest, _metadata: Metadata, call: ServerUnaryCall<RerankRequest, RerankResponse>): Promise<RerankResponse> {
-    const { query, passages } = parseRerank(request);
-    const logits = await this.pool.queue.submit("pair", passages.map((passage) => (worker) => worker.call("score", query, passage)), callScope(call));
-    return { model: this.pool.model, logits };
+    const scored = await this.scores.score(parseRerank(request), callScope(call));
+    return { model: this.scores.model, logits: scored.map(({ logit }) => logit), tokens: scored.reduce((sum, { tokens }) => sum + tokens, 0) };
+  }
+
+  rerankStream(request: RerankRequest, _metadata: Metadata, call: ServerWritableStream<RerankRequest, RerankPart>): Observable<RerankPart> {
+    return new Observable((subscriber) => {
+      const { model } = this.scores;
+      const scored = (async () => {
+        await this.scores.score(parseRerank(request), callScope(call), (index, { logit, tokens }) => { subscriber.next({ model, indexes: [index], logits: [logit], tokens }); });
+      })();
+      scored.then(() => { subscriber.complete(); }, (error: unknown) => { subscriber.error(error); });
+    });
   }
 }

@@ -9,7 +9,8 @@ import { EmbeddingsEndpoint } from "./embeddings-endpoint.js";
 import { EndpointEmbeddings } from "./endpoint-embeddings.js";
 import { ModelEmbeddings } from "./model-embeddings.js";
 import { ModelPool } from "./model-pool.js";
-import { RERANK_POOL, RerankerGrpc } from "./reranker.grpc.js";
+import { ModelScores } from "./model-scores.js";
+import { RerankerGrpc, SCORES } from "./reranker.grpc.js";
 
 export interface RerankerModuleSpec {
   config: RerankerConfig;
@@ -43,7 +44,7 @@ export class RerankerModule {
     }
     if (rerankPool !== undefined) {
       controllers.push(RerankerGrpc);
-      providers.push({ provide: RERANK_POOL, useValue: rerankPool });
+      providers.push({ provide: SCORES, useValue: new ModelScores(rerankPool) });
     }
     providers.push({ provide: Workers, useValue: new Workers([embedPool, cutPool, rerankPool]) });
     return { module: RerankerModule, controllers, providers };

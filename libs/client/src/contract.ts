@@ -280,6 +280,35 @@ export interface ErasureReceipt {
   signed: string;
 }
 
+export interface RerankRequest {
+  /** How many of the best to return; absent: all. */
+  topN?: number | undefined;
+  /** The model that must score; absent: the one that is served. */
+  model?: string | undefined;
+  /** Adds `document` to each result. */
+  returnDocuments?: boolean | undefined;
+  /** Logits rather than scores of 0 to 1. */
+  rawScores?: boolean | undefined;
+}
+
+export interface RerankedDocument {
+  /** Of the document in the request, from 0. */
+  index: number;
+  /** The higher, the more relevant. */
+  relevanceScore: number;
+  /** With `returnDocuments`. */
+  document?: { text: string };
+}
+
+export interface RerankResponse {
+  id: string;
+  model: string;
+  /** Best first. */
+  results: RerankedDocument[];
+  /** Tokens that the model read. */
+  usage: { promptTokens: number; completionTokens: 0; totalTokens: number };
+}
+
 export interface CallOptions {
   /** Rejects with the signal's reason. */
   signal?: AbortSignal | undefined;

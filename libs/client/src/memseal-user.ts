@@ -11,6 +11,8 @@ import type {
   MemoryVersion,
   NewMemory,
   Page,
+  RerankRequest,
+  RerankResponse,
   SearchAnswer,
   SearchEvent,
   SearchRequest,
@@ -71,6 +73,11 @@ export class MemsealUser {
     } finally {
       budget.end();
     }
+  }
+
+  /** The caller's own documents in order of relevance; nothing of them is stored. */
+  rerank(query: string, documents: readonly string[], { signal, timeoutMs, ...request }: RerankRequest & CallOptions = {}): Promise<RerankResponse> {
+    return this.#read({ method: "POST", path: "/v1/rerank", body: toWire({ query, documents, ...request }) }, { signal, timeoutMs });
   }
 
   get(id: string, options?: CallOptions): Promise<Memory> {

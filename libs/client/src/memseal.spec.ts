@@ -115,6 +115,16 @@ describe("search", () => {
   });
 });
 
+describe("rerank", () => {
+  it("sends documents for nobody in particular, and gives their order", async () => {
+    server.replies = [json({ id: "req-1", model: "m", results: [{ index: 1, relevance_score: 0.9, document: { text: "b" } }], usage: { prompt_tokens: 7, completion_tokens: 0, total_tokens: 7 } })];
+    expect(await alice().rerank("food", ["a", "b"], { topN: 1, returnDocuments: true, rawScores: false })).toEqual({
+      id: "req-1", model: "m", results: [{ index: 1, relevanceScore: 0.9, document: { text: "b" } }], usage: { promptTokens: 7, completionTokens: 0, totalTokens: 7 },
+    });
+    expect(sent()).toEqual([{ method: "POST", path: "/v1/rerank", body: { query: "food", documents: ["a", "b"], top_n: 1, return_documents: true, raw_scores: false } }]);
+  });
+});
+
 describe("a streaming search", () => {
   const event = (name: string, data: unknown) => `event: ${name}\ndata: ${JSON.stringify(data)}\n\n`;
   const stream = (...events: string[]) => (response: ServerResponse) => {

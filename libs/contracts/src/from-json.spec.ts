@@ -157,7 +157,10 @@ describe("a body of POST /v1/memories/delete", () => {
 
 describe("bodies of POST /v1/rerank, /v1/tokens and /v1/erasures", () => {
   it("become the messages with the same fields", () => {
-    expect(rerankFromJson({ query: "q", documents: ["a"], top_k: 1 })).toEqual({ query: "q", documents: ["a"], topK: 1 });
+    expect(rerankFromJson({ query: "q", documents: ["a", { text: "b" }], top_n: 1, model: "m", return_documents: true, raw_scores: true })).toEqual({
+      query: "q", documents: ["a", "b"], topN: 1, model: "m", returnDocuments: true, rawScores: true,
+    });
+    expect(rerankFromJson({ query: "q", documents: ["a"] })).toEqual({ query: "q", documents: ["a"], returnDocuments: false, rawScores: false });
     expect(createTokenFromJson({ user_id: "u", scopes: ["read"], ttl_s: 60 })).toEqual({ userId: "u", scopes: ["read"], ttlS: 60 });
     expect(eraseFromJson({ user_id: "u" })).toEqual({ userId: "u" });
     for (const none of [{}, undefined]) expect(eraseFromJson(none)).toEqual({});
@@ -166,7 +169,16 @@ describe("bodies of POST /v1/rerank, /v1/tokens and /v1/erasures", () => {
   it.each<[string, () => unknown]>([
     ["documents", () => parseRerank(rerankFromJson({ query: "q" }))],
     ["documents", () => parseRerank(rerankFromJson({ query: "q", documents: ["a", 1] }))],
-    ["top_n", () => parseRerank(rerankFromJson({ query: "q", documents: ["a"], top_n: 1 }))],
+    ["documents", () => parseRerank(rerankFromJson({ query: "q", documents: [{ text: "a", title: "b" }] }))],
+    ["documents", () => parseRerank(rerankFromJson({ query: "q", documents: [{ text: 1 }] }))],
+    ["documents", () => parseRerank(rerankFromJson({ query: "q", documents: [] }))],
+    ["documents", () => parseRerank(rerankFromJson({ query: "q", documents: Array(LIMITS.rerankDocuments + 1).fill("a") }))],
+    ["documents[1]", () => parseRerank(rerankFromJson({ query: "q", documents: ["a", ""] }))],
+    ["top_n", () => parseRerank(rerankFromJson({ query: "q", documents: ["a"], top_n: 0 }))],
+    ["top_k", () => parseRerank(rerankFromJson({ query: "q", documents: ["a"], top_k: 1 }))],
+    ["model", () => parseRerank(rerankFromJson({ query: "q", documents: ["a"], model: "" }))],
+    ["return_documents", () => parseRerank(rerankFromJson({ query: "q", documents: ["a"], return_documents: "yes" }))],
+    ["max_tokens_per_doc", () => parseRerank(rerankFromJson({ query: "q", documents: ["a"], max_tokens_per_doc: 1 }))],
     ["ttl_s", () => parseCreateToken(createTokenFromJson({ user_id: "u", scopes: ["read"] }))],
     ["ttl_s", () => parseCreateToken(createTokenFromJson({ user_id: "u", scopes: ["read"], ttl_s: "60" }))],
     ["user_id", () => parseCreateToken(createTokenFromJson({ scopes: ["read"], ttl_s: 60 }))],

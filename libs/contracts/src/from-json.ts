@@ -3,7 +3,7 @@ import { z } from "zod";
 import { elementPath } from "./field-path.js";
 import { filterFromJson } from "./filter-from-json.js";
 import type * as wire from "./generated/memseal/v1/memory.js";
-import { object, read, strings, time, vector } from "./json-reader.js";
+import { object, read, strings, texts, time, vector } from "./json-reader.js";
 import { LIMITS } from "./limits.js";
 
 const addSchema = z.strictObject({
@@ -65,7 +65,14 @@ const searchSchema = z.strictObject({
   user_id: z.string().optional(),
 });
 
-const rerankSchema = z.strictObject({ query: z.string(), documents: strings, top_k: z.number().optional() });
+const rerankSchema = z.strictObject({
+  query: z.string(),
+  documents: texts,
+  top_n: z.number().optional(),
+  model: z.string().optional(),
+  return_documents: z.boolean().optional(),
+  raw_scores: z.boolean().optional(),
+});
 
 const listBodySchema = z.strictObject({
   limit: z.number().optional(),
@@ -141,10 +148,10 @@ export function searchFromJson(body: unknown): wire.SearchRequest {
   };
 }
 
-/** Body of `POST /v1/rerank`. */
+/** Body of `POST /v1/rerank` and `POST /v2/rerank`: as Cohere, Jina and those who follow them have it, with `raw_scores` beside. */
 export function rerankFromJson(body: unknown): wire.RerankRequest {
-  const { query, documents, top_k } = read(rerankSchema, body, "");
-  return { query, documents, topK: top_k };
+  const { query, documents, top_n, model, return_documents, raw_scores } = read(rerankSchema, body, "");
+  return { query, documents, topN: top_n, model, returnDocuments: return_documents ?? false, rawScores: raw_scores ?? false };
 }
 
 /** Body of `POST /v1/memories/delete`. */

@@ -59,6 +59,8 @@ export {
   type Memory,
   type NewMemory as NewMemoryMessage,
   type Reranked,
+  type RerankedDocument,
+  type RerankEvent,
   type RerankRequest,
   type RerankResponse,
   type SearchAnswer,

@@ -9,6 +9,9 @@ import { encodeVector } from "./vector.js";
 // One check for a whole list, not one for each element: a fault in each of a million elements is one fault.
 export const strings = z.custom<string[]>((value) => isArrayOf(value, "string"), { error: "must be an array of strings" });
 export const object = z.custom<Record<string, unknown>>(isRecord, { error: "must be an object" });
+/** Texts, or objects of nothing but a text. */
+export const texts = z.custom<(string | { text: string })[]>((value) => Array.isArray(value) && value.every(isText), { error: "must be an array of strings, or of objects with nothing but a text" })
+  .transform((items) => items.map((item) => (typeof item === "string" ? item : item.text)));
 const numbers = z.custom<number[]>((value) => isArrayOf(value, "number"), { error: "must be an array of numbers" });
 
 /** As the little-endian float32 of a message. */
@@ -38,6 +41,10 @@ function describe(issue: { code?: string; expected?: unknown; input?: unknown })
   if (issue.input === undefined) return "is required";
   const expected = String(issue.expected);
   return `must be ${/^[aeiou]/.test(expected) ? "an" : "a"} ${expected}`;
+}
+
+function isText(value: unknown): boolean {
+  return typeof value === "string" || (isRecord(value) && typeof value["text"] === "string" && Object.keys(value).length === 1);
 }
 
 function isArrayOf(value: unknown, type: "string" | "number"): boolean {

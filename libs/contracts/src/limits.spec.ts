@@ -97,10 +97,7 @@ parser("parseAdd", fc.oneof(
 ), parseAdd, wire.AddRequest);
 parser("parseUpdate", changes, parseUpdate, wire.UpdateRequest);
 parser("parseSearch", fc.record({ query, topK: option(uint(LIMITS.topK)), filters: option(filter), vector: option(vector), rerank: option(fc.boolean()), explain: fc.boolean(), ...scope, userId }), parseSearch, wire.SearchRequest);
-parser("parseRerank", fc.record({ query, documents: list(text(LIMITS.textCharacters), LIMITS.rerankDocuments), topK: option(uint(LIMITS.rerankDocuments)) }), (message) => {
-  const { topK: documentsWanted, ...rest } = parseRerank(message);
-  return { ...rest, documentsWanted };
-}, wire.RerankRequest);
+parser("parseRerank", fc.record({ query, documents: list(text(LIMITS.textCharacters), LIMITS.rerankDocuments), topN: option(uint(LIMITS.rerankDocuments)), model: option(label), returnDocuments: fc.boolean(), rawScores: fc.boolean() }), parseRerank, wire.RerankRequest);
 parser("parseMemoryRef", fc.record({ id }), parseMemoryRef, wire.GetRequest);
 parser("parseList", fc.record({ ...page, filters: option(filter), userId }), parseList, wire.ListRequest);
 parser("parseDeleteMany", fc.oneof(
@@ -116,7 +113,7 @@ parser("parseIndexerSearch", fc.record({ query, vector: option(vector), filters:
 parser("parseResolveKey", fc.record({ keyId: label, secretHash: fc.constantFrom(31, 32, 33).map((bytes) => Buffer.alloc(bytes)) }), parseResolveKey, indexer.ResolveKeyRequest);
 parser("parseEmbedQuery", fc.record({ text: query }), (message) => ({ query: parseEmbedQuery(message) }), models.EmbedQueryRequest);
 parser("parseEmbedDocuments", fc.record({ documents: list(fc.record({ text: text(LIMITS.textCharacters), speaker: option(label) }), LIMITS.memoriesPerCall) }), (message) => ({ embedded: parseEmbedDocuments(message) }), models.EmbedDocumentsRequest);
-parser("parseRerank of passages", fc.record({ query, passages: list(text(LIMITS.textCharacters), LIMITS.rerankDocuments) }), parseRerankPassages, models.RerankRequest);
+parser("parseRerank of passages", fc.record({ query, passages: list(text(LIMITS.textCharacters), LIMITS.rerankDocuments), model: option(label) }), parseRerankPassages, models.RerankRequest);
 
 // What a parsed request may hold, by field: written against the table of limits and not against the parsers.
 
@@ -147,7 +144,7 @@ const CHECKS: Record<string, Check> = {
   start: whole(0, LIMITS.textCharacters - 1), end: whole(1, LIMITS.textCharacters), model: (value: string) => isText(value, LIMITS.labelCharacters),
   selection: (value: object) => Object.keys(value).length === 1 && holds(value), keyId: (value: string) => isText(value, LIMITS.labelCharacters), secretHash: (value: Buffer) => value.length === 32,
   filter: (value: Filter) => isFilter(value, 1) && leaves(value) <= LIMITS.filterLeaves,
-  topK: whole(1, LIMITS.topK), documentsWanted: whole(1, LIMITS.rerankDocuments),
+  topK: whole(1, LIMITS.topK), topN: whole(1, LIMITS.rerankDocuments), returnDocuments: isBoolean, rawScores: isBoolean,
 };
 
 /** Whether every field that has a value keeps its limit. A field without a check fails. */

@@ -1,4 +1,4 @@
-import { bounded } from "./bounds.js";
+import { bounded, optionalLabel } from "./bounds.js";
 import { elementPath } from "./field-path.js";
 import type * as wire from "./generated/memseal/reranker/v1/reranker.js";
 import { LIMITS } from "./limits.js";
@@ -18,6 +18,7 @@ export {
   type EmbedQueryRequest,
   type EmbedQueryResponse,
   type RerankerController,
+  type RerankPart,
   type RerankRequest,
   type RerankResponse,
   type Window,
@@ -33,6 +34,8 @@ export interface DocumentToEmbed {
 export interface RerankQuery {
   readonly query: string;
   readonly passages: readonly string[];
+  /** That must score; undefined: whichever is served. */
+  readonly model?: string | undefined;
 }
 
 /** Returns the query. @throws InvalidArgumentError with the path of the fault, as all parsers here */
@@ -51,9 +54,10 @@ export function parseEmbedDocuments({ documents }: wire.EmbedDocumentsRequest): 
   });
 }
 
-export function parseRerank({ query, passages }: wire.RerankRequest): RerankQuery {
+export function parseRerank({ query, passages, model }: wire.RerankRequest): RerankQuery {
   return {
     query: boundedText(query, "query", LIMITS.queryCharacters),
     passages: bounded(passages, "passages", 0, LIMITS.rerankDocuments).map((passage, i) => boundedText(passage, elementPath("passages", i), LIMITS.textCharacters)),
+    model: optionalLabel(model, "model"),
   };
 }

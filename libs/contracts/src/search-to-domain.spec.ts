@@ -6,7 +6,7 @@ import { toTimestamp } from "./timestamp.js";
 import { encodeVector } from "./vector.js";
 
 const search = (parts: Partial<wire.SearchRequest>) => () => parseSearch({ query: "q", filters: undefined, explain: false, ...parts });
-const rerank = (parts: Partial<wire.RerankRequest>) => () => parseRerank({ query: "q", documents: ["a", "b"], ...parts });
+const rerank = (parts: Partial<wire.RerankRequest>) => () => parseRerank({ query: "q", documents: ["a", "b"], returnDocuments: false, rawScores: false, ...parts });
 
 describe("parseSearch", () => {
   it("asks for the ten best, reranked and unexplained, unless told otherwise", () => {
@@ -45,9 +45,10 @@ describe("parseSearch", () => {
 
 describe("parseRerank", () => {
   it("returns every document unless told otherwise", () => {
-    expect(rerank({})()).toEqual({ query: "q", documents: ["a", "b"], topK: 2 });
-    expect(rerank({ topK: 1 })()).toMatchObject({ topK: 1 });
-    expect(rerank({ documents: Array<string>(LIMITS.rerankDocuments).fill("a") })()).toMatchObject({ topK: LIMITS.rerankDocuments });
+    expect(rerank({})()).toEqual({ query: "q", documents: ["a", "b"], topN: 2, returnDocuments: false, rawScores: false });
+    expect(rerank({ topN: 1, model: "m" })()).toMatchObject({ topN: 1, model: "m" });
+    expect(rerank({ topN: 7 })()).toMatchObject({ topN: 2 });
+    expect(rerank({ documents: Array<string>(LIMITS.rerankDocuments).fill("a") })()).toMatchObject({ topN: LIMITS.rerankDocuments });
   });
 
   it.each<[string, Partial<wire.RerankRequest>]>([
@@ -56,8 +57,9 @@ describe("parseRerank", () => {
     ["documents", { documents: Array<string>(LIMITS.rerankDocuments + 1).fill("a") }],
     ["documents[1]", { documents: ["a", ""] }],
     ["documents[0]", { documents: ["a".repeat(LIMITS.textCharacters + 1)] }],
-    ["top_k", { topK: 0 }],
-    ["top_k", { topK: LIMITS.rerankDocuments + 1 }],
+    ["top_n", { topN: 0 }],
+    ["top_n", { topN: LIMITS.rerankDocuments + 1 }],
+    ["model", { model: "" }],
   ])("refuses a fault in %s by its path", (field, parts) => {
     expect(faultOf(rerank(parts))).toBe(field);
   });

@@ -1,6 +1,6 @@
 import { InvalidArgumentError } from "@memseal/errors";
 import type { Filter, SearchMode } from "@memseal/retrieval";
-import { bounded, inRange, parseUserId, type ClaimedUser } from "./bounds.js";
+import { bounded, inRange, optionalLabel, parseUserId, type ClaimedUser } from "./bounds.js";
 import { elementPath } from "./field-path.js";
 import { parseFilter } from "./filter-to-domain.js";
 import type * as wire from "./generated/memseal/v1/memory.js";
@@ -39,7 +39,13 @@ export interface SearchQuery extends ClaimedUser, SearchScope {
 export interface DocumentsToRerank {
   readonly query: string;
   readonly documents: readonly string[];
-  readonly topK: number;
+  /** At most as many as there are documents. */
+  readonly topN: number;
+  /** That must score; undefined: whichever is served. */
+  readonly model?: string | undefined;
+  readonly returnDocuments: boolean;
+  /** Logits rather than scores of 0 to 1. */
+  readonly rawScores: boolean;
 }
 
 /** @throws InvalidArgumentError with the path of the fault, as all parsers here */
@@ -72,12 +78,15 @@ function isMode(mode: string): mode is SearchMode {
   return MODES.includes(mode);
 }
 
-export function parseRerank({ query, documents, topK }: wire.RerankRequest): DocumentsToRerank {
+export function parseRerank({ query, documents, topN, model, returnDocuments, rawScores }: wire.RerankRequest): DocumentsToRerank {
   const checked = bounded(documents, "documents", 1, LIMITS.rerankDocuments);
   return Object.freeze({
     query: parseQuery(query),
     documents: Object.freeze(checked.map((document, i) => boundedText(document, elementPath("documents", i), LIMITS.textCharacters))),
-    topK: inRange(topK ?? checked.length, "top_k", LIMITS.rerankDocuments),
+    topN: Math.min(inRange(topN ?? checked.length, "top_n", LIMITS.rerankDocuments), checked.length),
+    model: optionalLabel(model, "model"),
+    returnDocuments,
+    rawScores,
   });
 }
 

@@ -88,7 +88,11 @@ describe("answers as JSON", () => {
 
   it("of the other calls have the fields of their messages", () => {
     expect(sent(historyResponseToJson({ results: [{ event: "update", at, memory: bare }] }))).toEqual({ results: [{ event: "update", at: TIME, memory: sent(memoryToJson(bare)) }] });
-    expect(sent(rerankResponseToJson({ results: [{ index: 1, score: -0.5 }], model: "m", requestId: "r" }))).toEqual({ results: [{ index: 1, score: -0.5 }], model: "m", request_id: "r" });
+    const usage = { promptTokens: 9, completionTokens: 0, totalTokens: 9 };
+    expect(sent(rerankResponseToJson({ results: [{ index: 1, relevanceScore: -0.5, document: { text: "a" } }, { index: 0, relevanceScore: -1 }], model: "m", id: "r", usage }))).toEqual({
+      id: "r", model: "m", results: [{ index: 1, relevance_score: -0.5, document: { text: "a" } }, { index: 0, relevance_score: -1 }],
+      usage: { prompt_tokens: 9, completion_tokens: 0, total_tokens: 9 },
+    });
     expect(sent(createTokenResponseToJson({ token: "t", expiresAt: at }))).toEqual({ token: "t", expires_at: TIME });
     expect(sent(erasureReceiptToJson({ erasedAt: at, rootKeyId: "k", signed: "a.b.c" }))).toEqual({ erased_at: TIME, root_key_id: "k", signed: "a.b.c" });
     expect(sent(erasureReceiptToJson({ erasedAt: at, backupsUnreadableAt: at, rootKeyId: "k", signed: "a.b.c" }))).toMatchObject({ backups_unreadable_at: TIME });

@@ -72,8 +72,13 @@ export function searchEventToJson({ event }: wire.SearchEvent): { event: string;
   }
 }
 
-export function rerankResponseToJson({ results, model, requestId }: wire.RerankResponse): object {
-  return { results, model, request_id: requestId };
+export function rerankResponseToJson({ results, model, id, usage }: wire.RerankResponse): object {
+  return {
+    id,
+    model,
+    results: results.map(({ index, relevanceScore, document }) => ({ index, relevance_score: relevanceScore, document })),
+    usage: usage && { prompt_tokens: usage.promptTokens, completion_tokens: usage.completionTokens, total_tokens: usage.totalTokens },
+  };
 }
 
 export function createTokenResponseToJson({ token, expiresAt }: wire.CreateTokenResponse): object {

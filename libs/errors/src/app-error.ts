@@ -111,13 +111,6 @@ export class DataLossError extends AppError {
   }
 }
 
-/** The contract has it and this release does not do it yet. */
-export class UnimplementedError extends AppError {
-  constructor(what: string) {
-    super("unimplemented", `${what} is not served yet by this release`);
-  }
-}
-
 /** Start-up was refused: the message says what to change. */
 export class StartupError extends AppError {
   constructor(message: string, options: Omit<AppErrorOptions, "field"> = {}) {

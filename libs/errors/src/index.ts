@@ -11,7 +11,6 @@ export {
   StartupError,
   UnauthenticatedError,
   UnavailableError,
-  UnimplementedError,
   type AppErrorOptions,
   type ErrorCode,
 } from "./app-error.js";

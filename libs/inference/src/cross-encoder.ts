@@ -5,7 +5,15 @@ import { ModelSession, type LoadOptions, type ModelByProvider } from "./session.
 // Three layers are what a CPU has time for within a search; a GPU has it for six.
 const MODELS: ModelByProvider = { cpu: "memseal-rerank-mini", cuda: "memseal-rerank-small" };
 
-/** A cross-encoder: a query and a passage in, one logit out; higher is more relevant. */
+/** What a cross-encoder makes of a query and a passage. */
+export interface PairScore {
+  /** Any real number; higher is more relevant. */
+  readonly logit: number;
+  /** That were read, special tokens included. */
+  readonly tokens: number;
+}
+
+/** A cross-encoder: a query and a passage in, one logit out. */
 export class CrossEncoder {
   readonly model: string;
   readonly provider: Provider;
@@ -24,12 +32,13 @@ export class CrossEncoder {
     return new CrossEncoder(session);
   }
 
-  async score(query: string, passage: string): Promise<number> {
+  async score(query: string, passage: string): Promise<PairScore> {
     // The passages of one query come one after another: it is tokenised for the first.
     if (this.#query?.text !== query) {
       this.#query = { text: query, ids: this.session.tokenizer.ids(query, this.session.spec.max_query_tokens) };
     }
-    const [[logit]] = await this.session.run([this.session.tokenizer.pair(this.#query.ids, passage)]);
-    return logit;
+    const pair = this.session.tokenizer.pair(this.#query.ids, passage);
+    const [[logit]] = await this.session.run([pair]);
+    return { logit, tokens: pair.ids.length };
   }
 }

@@ -1,4 +1,4 @@
-export { CrossEncoder } from "./cross-encoder.js";
+export { CrossEncoder, type PairScore } from "./cross-encoder.js";
 export { Embedder } from "./embedder.js";
 export { SHIPPED_MODELS_DIR, type Provider } from "./model-store.js";
 export { type Device, type LoadOptions } from "./session.js";

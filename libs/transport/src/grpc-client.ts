@@ -1,4 +1,4 @@
-import { Client, Metadata, type MethodDefinition } from "@grpc/grpc-js";
+import { Client, Metadata, type MethodDefinition, type ServiceError } from "@grpc/grpc-js";
 import { AppError, DeadlineExceededError } from "@memseal/errors";
 import { fromGrpcStatus } from "./grpc-status.js";
 import { MAX_INNER_MESSAGE_BYTES } from "./limits.js";
@@ -46,16 +46,8 @@ export function unary<Request, Response>(
   { peer, deadlineMs, signal, metadata, onMetadata }: CallContext,
 ): Promise<Response> {
   return new Promise((resolve, reject) => {
-    if (signal?.aborted) {
-      reject(new AppError("cancelled", "cancelled"));
-      return;
-    }
-    if (deadlineMs <= Date.now()) {
-      reject(new DeadlineExceededError());
-      return;
-    }
-    const headers = new Metadata();
-    for (const [key, value] of Object.entries(metadata ?? {})) headers.set(key, value);
+    assertAwaited(signal, deadlineMs);
+    const headers = metadataOf(metadata);
     const call = client.makeUnaryRequest(path, requestSerialize, responseDeserialize, request, headers, { deadline: deadlineMs }, (error, response) => {
       signal?.removeEventListener("abort", cancel);
       if (error) reject(fromGrpcStatus(error, peer));
@@ -66,4 +58,40 @@ export function unary<Request, Response>(
     const cancel = () => { call.cancel(); };
     signal?.addEventListener("abort", cancel, { once: true });
   });
+}
+
+/**
+ * The answers of one call of a method that streams them, as they come. It ends as `unary` does, and when the reader stops.
+ * @throws AppError as the peer meant it
+ */
+export async function* serverStream<Request, Response>(
+  client: Client,
+  { path, requestSerialize, responseDeserialize }: MethodDefinition<Request, Response>,
+  request: Request,
+  { peer, deadlineMs, signal, metadata }: Omit<CallContext, "onMetadata">,
+): AsyncGenerator<Response, void, undefined> {
+  assertAwaited(signal, deadlineMs);
+  const call = client.makeServerStreamRequest(path, requestSerialize, responseDeserialize, request, metadataOf(metadata), { deadline: deadlineMs });
+  const cancel = () => { call.cancel(); };
+  signal?.addEventListener("abort", cancel, { once: true });
+  try {
+    for await (const response of call) yield response as Response;
+  } catch (error) {
+    throw fromGrpcStatus(error as ServiceError, peer);
+  } finally {
+    signal?.removeEventListener("abort", cancel);
+    cancel();
+  }
+}
+
+/** @throws AppError `cancelled`, DeadlineExceededError: nothing is sent that nobody waits for */
+function assertAwaited(signal: AbortSignal | undefined, deadlineMs: number): void {
+  if (signal?.aborted) throw new AppError("cancelled", "cancelled");
+  if (deadlineMs <= Date.now()) throw new DeadlineExceededError();
+}
+
+function metadataOf(values: Readonly<Record<string, string>> = {}): Metadata {
+  const metadata = new Metadata();
+  for (const [key, value] of Object.entries(values)) metadata.set(key, value);
+  return metadata;
 }

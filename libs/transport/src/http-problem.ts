@@ -30,7 +30,7 @@ export function httpFaultOf(thrown: unknown): HttpFault {
       return { error: new InvalidArgumentError("content-type", "must be application/json, and the body sent as it is, without a content-encoding"), status: 415, title: "Unsupported media type" };
     case 400:
     case 414:
-      return fault(new InvalidArgumentError("request", "is not well-formed: check the path's encoding and length, and that the body is one JSON value without the name __proto__"));
+      return fault(new InvalidArgumentError("request", "is not well-formed: check the path's encoding and length, and that the body is one JSON value in UTF-8 without the name __proto__"));
     default:
       return fault(toAppError(thrown));
   }

@@ -1,5 +1,5 @@
 export { callDeadlineMs, callSignal, type GrpcCall } from "./call-context.js";
-export { connect, unary, type CallContext } from "./grpc-client.js";
+export { connect, serverStream, unary, type CallContext } from "./grpc-client.js";
 export { GrpcErrorFilter } from "./grpc-error.filter.js";
 export { grpcServer, serviceNames, startGrpcService, type GrpcServerSpec } from "./grpc-server.js";
 export { fromGrpcStatus, PeerLostError, REQUEST_ID_KEY, toGrpcStatus } from "./grpc-status.js";

@@ -99,8 +99,17 @@ export const ANSWER_SCHEMAS: Properties = {
     required: [],
     description: "The `data` of each server-sent event, by the event's name.",
   },
-  RerankedDocument: open({ index: count("Of the document in the request."), score: { ...NUMBER, description: "The cross-encoder's logit." } }),
-  RerankResponse: open({ results: results("RerankedDocument", "Best first."), model: STRING, request_id: STRING }),
+  RerankDocument: open({ text: STRING }),
+  RerankedDocument: open({
+    index: count("Of the document in the request."),
+    relevance_score: { ...NUMBER, description: "0 to 1, with `raw_scores` the logit; the higher, the more relevant." },
+    document: ref("RerankDocument"),
+  }, ["document"]),
+  RerankUsage: {
+    ...open({ prompt_tokens: count("Read of queries and documents."), completion_tokens: { const: 0 }, total_tokens: count("The same.") }),
+    description: "What the model read. It writes nothing.",
+  },
+  RerankResponse: open({ id: { ...STRING, description: "Of the request, as in `x-request-id`." }, model: STRING, results: results("RerankedDocument", "Best first; equals as they were sent."), usage: ref("RerankUsage") }),
   CreateTokenResponse: open({ token: STRING, expires_at: time("From then on it is refused.") }),
   AuditEvent: open({
     n: count("From 1, without a gap.", 1),

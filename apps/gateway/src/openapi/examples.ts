@@ -71,7 +71,7 @@ export const REQUEST_EXAMPLES = {
     filters: { filters: { run_id: RUN }, dry_run: true },
     all: { all: true },
   },
-  rerank: { rerank: { query: "Which food must she avoid?", documents: ["The bike is in the garage.", MEMORY.text], top_k: 1 } },
+  rerank: { rerank: { query: "Which food must she avoid?", documents: ["The bike is in the garage.", MEMORY.text], top_n: 1, return_documents: true }, objects: { query: "Which food must she avoid?", documents: [{ text: MEMORY.text }], model: "memseal-rerank-mini", raw_scores: true } },
   createToken: { token: { user_id: "alice", scopes: ["read", "write"], ttl_s: 300 } },
   erase: { confirmed: { user_id: "alice" } },
 } as const;
@@ -90,7 +90,12 @@ export const ANSWER_EXAMPLES = {
   update: { ...MEMORY, text: "She is allergic to walnuts and hazelnuts.", version: 2 },
   history: { results: [{ event: "create", at: AT, memory: MEMORY }] },
   delete: { deleted: 1 },
-  rerank: { results: [{ index: 1, score: 6.226 }], model: "memseal-rerank-mini", request_id: REQUEST_ID },
+  rerank: {
+    id: REQUEST_ID,
+    model: "memseal-rerank-mini",
+    results: [{ index: 1, relevance_score: 0.179, document: { text: MEMORY.text } }],
+    usage: { prompt_tokens: 32, completion_tokens: 0, total_tokens: 32 },
+  },
   createToken: { token: "eyJhbGciOiJFZERTQSJ9.eyJleHAiOjE3OTU0MDI1MDZ9.c2lnbmF0dXJl", expires_at: "2026-11-22T23:13:26.000Z" },
   listAudit: { results: [{ n: 1, at: AT, actor: REFERENCE, action: "add", outcome: "ok", mac: REFERENCE }] },
   erase: { erased_at: AT, root_key_id: "file:7f3a", signed: "" },

@@ -38,6 +38,10 @@ const LIMIT: Parameter = { name: "limit", description: "How many a page.", schem
 const CURSOR: Parameter = { name: "cursor", description: "`next_cursor` of the page before.", schema: text(LIMITS.cursorCharacters) };
 const USER_ID: Parameter = { name: "user_id", description: "Must be the credential's own user.", schema: text(LIMITS.userIdCharacters) };
 
+const RERANK_DESCRIPTION =
+  "As clients of Cohere, Jina and others send it. It counts against the rate `rerank`, not `read`, and is behind no breaker: where documents cannot be scored in time, it fails. "
+  + "Over gRPC `RerankStream` gives each score as soon as it is known.";
+
 const CHANGES: readonly ErrorCode[] = ["already_exists", "aborted"];
 
 /** Every route of the gateway. */
@@ -122,10 +126,15 @@ export const OPERATIONS: readonly Operation[] = [
   {
     verb: "post", path: "/v1/rerank", id: "rerank", tag: "search", scope: "read",
     summary: "Score the caller's own documents; nothing of them is stored",
-    description: "Answers 501 in this release.",
+    description: RERANK_DESCRIPTION,
     body: { schema: ref("RerankRequest"), examples: REQUEST_EXAMPLES.rerank },
     success: { status: 200, description: "The documents, best first.", content: json("RerankResponse", ANSWER_EXAMPLES.rerank) },
-    errors: ["unimplemented"],
+  },
+  {
+    verb: "post", path: "/v2/rerank", id: "rerankV2", tag: "search", scope: "read",
+    summary: "The same as `/v1/rerank`, where clients of Cohere's second API look for it",
+    body: { schema: ref("RerankRequest"), examples: REQUEST_EXAMPLES.rerank },
+    success: { status: 200, description: "The documents, best first.", content: json("RerankResponse", ANSWER_EXAMPLES.rerank) },
   },
   {
     verb: "post", path: "/v1/tokens", id: "createToken", tag: "administration", scope: "delegate",

@@ -103,9 +103,12 @@ export const REQUEST_SCHEMAS: Properties = {
   }, { required: ["query"], not: LEXICAL_WITH_EMBEDDING }),
   RerankRequest: closed({
     query: QUERY,
-    documents: list(TEXT, { max: LIMITS.rerankDocuments }),
-    top_k: { type: "integer", minimum: 1, maximum: LIMITS.rerankDocuments, description: "How many of the best to return; absent: all." },
-  }, { required: ["query", "documents"] }),
+    documents: list({ anyOf: [TEXT, closed({ text: TEXT }, { required: ["text"] })] }, { max: LIMITS.rerankDocuments, description: "Texts, or objects with a text. The model reads 256 tokens of query and document together, 64 of the query." }),
+    top_n: { type: "integer", minimum: 1, maximum: LIMITS.rerankDocuments, description: "How many of the best to return; absent: all." },
+    model: label("The model that must score; any other than the one that is served is refused. Absent: the one that is served."),
+    return_documents: { type: "boolean", default: false, description: "Adds `document` to each result." },
+    raw_scores: { type: "boolean", default: false, description: "Logits, as the cross-encoder gives them, rather than scores of 0 to 1." },
+  }, { required: ["query", "documents"], description: "As Cohere, Jina and others have it; `raw_scores` is ours." }),
   CreateTokenRequest: closed({
     user_id: text(LIMITS.userIdCharacters, "Whom the token acts for."),
     scopes: list({ enum: ["read", "write", "admin"] }, { max: 3, description: "At most those of the delegate key." }),

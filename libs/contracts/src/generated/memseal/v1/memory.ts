@@ -403,21 +403,60 @@ export interface RerankRequest {
   query: string;
   documents: string[];
   /** How many of the best to return; absent: all. */
-  topK?: number | undefined;
+  topN?:
+    | number
+    | undefined;
+  /** The model that must score; any other than the one that is served is refused. Absent: the one that is served. */
+  model?:
+    | string
+    | undefined;
+  /** Adds `document` to each result. */
+  returnDocuments: boolean;
+  /** Scores as the cross-encoder gives them: logits, any real number. */
+  rawScores: boolean;
+}
+
+export interface RerankDocument {
+  text: string;
 }
 
 export interface RerankedDocument {
   /** Of the document in the request, from 0. */
   index: number;
-  /** The cross-encoder's logit. */
-  score: number;
+  /** 0 to 1; with `raw_scores` the logit. The higher, the more relevant. */
+  relevanceScore: number;
+  document?: RerankDocument | undefined;
+}
+
+/** What the model read. It writes nothing. */
+export interface RerankUsage {
+  promptTokens: number;
+  /** 0. */
+  completionTokens: number;
+  totalTokens: number;
 }
 
 export interface RerankResponse {
-  /** Best first. */
+  /** Best first; equals as they were sent. */
   results: RerankedDocument[];
   model: string;
-  requestId: string;
+  /** Of the request, as in `x-request-id`. */
+  id: string;
+  usage: RerankUsage | undefined;
+}
+
+export interface ScoredDocuments {
+  documents: RerankedDocument[];
+}
+
+/** Any number of `scored`, which together name each document once, then `done`. */
+export interface RerankEvent {
+  event:
+    | //
+    /** In no order. */
+    { $case: "scored"; value: ScoredDocuments }
+    | { $case: "done"; value: RerankResponse }
+    | undefined;
 }
 
 export interface CreateTokenRequest {
@@ -3119,7 +3158,7 @@ export const Done: MessageFns<Done> = {
 };
 
 function createBaseRerankRequest(): RerankRequest {
-  return { query: "", documents: [] };
+  return { query: "", documents: [], returnDocuments: false, rawScores: false };
 }
 
 export const RerankRequest: MessageFns<RerankRequest> = {
@@ -3130,8 +3169,17 @@ export const RerankRequest: MessageFns<RerankRequest> = {
     for (const v of message.documents) {
       writer.uint32(18).string(v!);
     }
-    if (message.topK !== undefined) {
-      writer.uint32(24).uint32(message.topK);
+    if (message.topN !== undefined) {
+      writer.uint32(24).uint32(message.topN);
+    }
+    if (message.model !== undefined) {
+      writer.uint32(34).string(message.model);
+    }
+    if (message.returnDocuments !== false) {
+      writer.uint32(40).bool(message.returnDocuments);
+    }
+    if (message.rawScores !== false) {
+      writer.uint32(48).bool(message.rawScores);
     }
     return writer;
   },
@@ -3170,7 +3218,77 @@ export const RerankRequest: MessageFns<RerankRequest> = {
               break;
             }
 
-            message.topK = reader.uint32();
+            message.topN = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.model = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.returnDocuments = reader.bool();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.rawScores = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseRerankDocument(): RerankDocument {
+  return { text: "" };
+}
+
+export const RerankDocument: MessageFns<RerankDocument> = {
+  encode(message: RerankDocument, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.text !== "") {
+      writer.uint32(10).string(message.text);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RerankDocument {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRerankDocument();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.text = reader.string();
             continue;
           }
         }
@@ -3187,7 +3305,7 @@ export const RerankRequest: MessageFns<RerankRequest> = {
 };
 
 function createBaseRerankedDocument(): RerankedDocument {
-  return { index: 0, score: 0 };
+  return { index: 0, relevanceScore: 0 };
 }
 
 export const RerankedDocument: MessageFns<RerankedDocument> = {
@@ -3195,8 +3313,11 @@ export const RerankedDocument: MessageFns<RerankedDocument> = {
     if (message.index !== 0) {
       writer.uint32(8).uint32(message.index);
     }
-    if (message.score !== 0) {
-      writer.uint32(17).double(message.score);
+    if (message.relevanceScore !== 0) {
+      writer.uint32(17).double(message.relevanceScore);
+    }
+    if (message.document !== undefined) {
+      RerankDocument.encode(message.document, writer.uint32(26).fork()).join();
     }
     return writer;
   },
@@ -3227,7 +3348,83 @@ export const RerankedDocument: MessageFns<RerankedDocument> = {
               break;
             }
 
-            message.score = reader.double();
+            message.relevanceScore = reader.double();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.document = RerankDocument.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseRerankUsage(): RerankUsage {
+  return { promptTokens: 0, completionTokens: 0, totalTokens: 0 };
+}
+
+export const RerankUsage: MessageFns<RerankUsage> = {
+  encode(message: RerankUsage, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.promptTokens !== 0) {
+      writer.uint32(8).uint32(message.promptTokens);
+    }
+    if (message.completionTokens !== 0) {
+      writer.uint32(16).uint32(message.completionTokens);
+    }
+    if (message.totalTokens !== 0) {
+      writer.uint32(24).uint32(message.totalTokens);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RerankUsage {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRerankUsage();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.promptTokens = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.completionTokens = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.totalTokens = reader.uint32();
             continue;
           }
         }
@@ -3244,7 +3441,7 @@ export const RerankedDocument: MessageFns<RerankedDocument> = {
 };
 
 function createBaseRerankResponse(): RerankResponse {
-  return { results: [], model: "", requestId: "" };
+  return { results: [], model: "", id: "", usage: undefined };
 }
 
 export const RerankResponse: MessageFns<RerankResponse> = {
@@ -3255,8 +3452,11 @@ export const RerankResponse: MessageFns<RerankResponse> = {
     if (message.model !== "") {
       writer.uint32(18).string(message.model);
     }
-    if (message.requestId !== "") {
-      writer.uint32(26).string(message.requestId);
+    if (message.id !== "") {
+      writer.uint32(26).string(message.id);
+    }
+    if (message.usage !== undefined) {
+      RerankUsage.encode(message.usage, writer.uint32(34).fork()).join();
     }
     return writer;
   },
@@ -3295,7 +3495,120 @@ export const RerankResponse: MessageFns<RerankResponse> = {
               break;
             }
 
-            message.requestId = reader.string();
+            message.id = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.usage = RerankUsage.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseScoredDocuments(): ScoredDocuments {
+  return { documents: [] };
+}
+
+export const ScoredDocuments: MessageFns<ScoredDocuments> = {
+  encode(message: ScoredDocuments, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.documents) {
+      RerankedDocument.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ScoredDocuments {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseScoredDocuments();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.documents.push(RerankedDocument.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseRerankEvent(): RerankEvent {
+  return { event: undefined };
+}
+
+export const RerankEvent: MessageFns<RerankEvent> = {
+  encode(message: RerankEvent, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    switch (message.event?.$case) {
+      case "scored":
+        ScoredDocuments.encode(message.event.value, writer.uint32(10).fork()).join();
+        break;
+      case "done":
+        RerankResponse.encode(message.event.value, writer.uint32(18).fork()).join();
+        break;
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RerankEvent {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRerankEvent();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.event = { $case: "scored", value: ScoredDocuments.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.event = { $case: "done", value: RerankResponse.decode(reader, reader.uint32()) };
             continue;
           }
         }
@@ -3811,6 +4124,10 @@ export interface MemoryServiceClient {
 
   rerank(request: RerankRequest, metadata?: Metadata): Observable<RerankResponse>;
 
+  /** The same, each score as soon as it is known. */
+
+  rerankStream(request: RerankRequest, metadata?: Metadata): Observable<RerankEvent>;
+
   get(request: GetRequest, metadata?: Metadata): Observable<Memory>;
 
   /** Newest first. */
@@ -3864,6 +4181,10 @@ export interface MemoryServiceController {
     request: RerankRequest,
     metadata?: Metadata,
   ): Promise<RerankResponse> | Observable<RerankResponse> | RerankResponse;
+
+  /** The same, each score as soon as it is known. */
+
+  rerankStream(request: RerankRequest, metadata?: Metadata): Observable<RerankEvent>;
 
   get(request: GetRequest, metadata?: Metadata): Promise<Memory> | Observable<Memory> | Memory;
 
@@ -3921,6 +4242,7 @@ export function MemoryServiceControllerMethods() {
       "search",
       "searchStream",
       "rerank",
+      "rerankStream",
       "get",
       "list",
       "update",
@@ -3991,6 +4313,16 @@ export const MemoryServiceService = {
     requestDeserialize: (value: Buffer): RerankRequest => RerankRequest.decode(value),
     responseSerialize: (value: RerankResponse): Buffer => Buffer.from(RerankResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): RerankResponse => RerankResponse.decode(value),
+  },
+  /** The same, each score as soon as it is known. */
+  rerankStream: {
+    path: "/memseal.v1.MemoryService/RerankStream" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: RerankRequest): Buffer => Buffer.from(RerankRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): RerankRequest => RerankRequest.decode(value),
+    responseSerialize: (value: RerankEvent): Buffer => Buffer.from(RerankEvent.encode(value).finish()),
+    responseDeserialize: (value: Buffer): RerankEvent => RerankEvent.decode(value),
   },
   get: {
     path: "/memseal.v1.MemoryService/Get" as const,
@@ -4089,6 +4421,8 @@ export interface MemoryServiceServer extends UntypedServiceImplementation {
   searchStream: handleServerStreamingCall<SearchRequest, SearchEvent>;
   /** Scores the caller's own documents; nothing of them is stored. */
   rerank: handleUnaryCall<RerankRequest, RerankResponse>;
+  /** The same, each score as soon as it is known. */
+  rerankStream: handleServerStreamingCall<RerankRequest, RerankEvent>;
   get: handleUnaryCall<GetRequest, Memory>;
   /** Newest first. */
   list: handleUnaryCall<ListRequest, ListResponse>;

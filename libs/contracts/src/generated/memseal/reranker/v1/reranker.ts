@@ -6,7 +6,7 @@
 
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
-import type { handleUnaryCall, Metadata, UntypedServiceImplementation } from "@grpc/grpc-js";
+import type { handleServerStreamingCall, handleUnaryCall, Metadata, UntypedServiceImplementation } from "@grpc/grpc-js";
 import { GrpcMethod, GrpcStreamMethod } from "@nestjs/microservices";
 import { Observable } from "rxjs";
 
@@ -55,12 +55,25 @@ export interface EmbedDocumentsResponse {
 export interface RerankRequest {
   query: string;
   passages: string[];
+  /** Any other than the one that is served is refused; absent: the one that is served. */
+  model?: string | undefined;
 }
 
 export interface RerankResponse {
   model: string;
   /** One logit a passage, in the order of the request; higher is more relevant. */
   logits: number[];
+  /** What the model read, special tokens included. */
+  tokens: number;
+}
+
+export interface RerankPart {
+  model: string;
+  /** Of passages in the request, from 0. */
+  indexes: number[];
+  /** In the order of the indexes. */
+  logits: number[];
+  tokens: number;
 }
 
 export const MEMSEAL_RERANKER_V1_PACKAGE_NAME = "memseal.reranker.v1";
@@ -454,6 +467,9 @@ export const RerankRequest: MessageFns<RerankRequest> = {
     for (const v of message.passages) {
       writer.uint32(18).string(v!);
     }
+    if (message.model !== undefined) {
+      writer.uint32(26).string(message.model);
+    }
     return writer;
   },
 
@@ -486,6 +502,14 @@ export const RerankRequest: MessageFns<RerankRequest> = {
             message.passages.push(reader.string());
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.model = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -500,7 +524,7 @@ export const RerankRequest: MessageFns<RerankRequest> = {
 };
 
 function createBaseRerankResponse(): RerankResponse {
-  return { model: "", logits: [] };
+  return { model: "", logits: [], tokens: 0 };
 }
 
 export const RerankResponse: MessageFns<RerankResponse> = {
@@ -514,6 +538,9 @@ export const RerankResponse: MessageFns<RerankResponse> = {
         writer.float(v);
       }
       writer.join();
+    }
+    if (message.tokens !== 0) {
+      writer.uint32(24).uint32(message.tokens);
     }
     return writer;
   },
@@ -556,6 +583,121 @@ export const RerankResponse: MessageFns<RerankResponse> = {
             }
 
             break;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.tokens = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseRerankPart(): RerankPart {
+  return { model: "", indexes: [], logits: [], tokens: 0 };
+}
+
+export const RerankPart: MessageFns<RerankPart> = {
+  encode(message: RerankPart, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.model !== "") {
+      writer.uint32(10).string(message.model);
+    }
+    if (message.indexes.length !== 0) {
+      writer.uint32(18).fork();
+      for (const v of message.indexes) {
+        writer.uint32(v);
+      }
+      writer.join();
+    }
+    if (message.logits.length !== 0) {
+      writer.uint32(26).fork();
+      for (const v of message.logits) {
+        writer.float(v);
+      }
+      writer.join();
+    }
+    if (message.tokens !== 0) {
+      writer.uint32(32).uint32(message.tokens);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RerankPart {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRerankPart();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.model = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag === 16) {
+              message.indexes.push(reader.uint32());
+
+              continue;
+            }
+
+            if (tag === 18) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.indexes.push(reader.uint32());
+              }
+
+              continue;
+            }
+
+            break;
+          }
+          case 3: {
+            if (tag === 29) {
+              message.logits.push(reader.float());
+
+              continue;
+            }
+
+            if (tag === 26) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.logits.push(reader.float());
+              }
+
+              continue;
+            }
+
+            break;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.tokens = reader.uint32();
+            continue;
           }
         }
         if ((tag & 7) === 4 || tag === 0) {
@@ -638,6 +780,10 @@ export interface EmbedderServer extends UntypedServiceImplementation {
 
 export interface RerankerClient {
   rerank(request: RerankRequest, metadata?: Metadata): Observable<RerankResponse>;
+
+  /** Logits as they are known; together the parts name each passage once. */
+
+  rerankStream(request: RerankRequest, metadata?: Metadata): Observable<RerankPart>;
 }
 
 export interface RerankerController {
@@ -645,11 +791,15 @@ export interface RerankerController {
     request: RerankRequest,
     metadata?: Metadata,
   ): Promise<RerankResponse> | Observable<RerankResponse> | RerankResponse;
+
+  /** Logits as they are known; together the parts name each passage once. */
+
+  rerankStream(request: RerankRequest, metadata?: Metadata): Observable<RerankPart>;
 }
 
 export function RerankerControllerMethods() {
   return function (constructor: Function) {
-    const grpcMethods: string[] = ["rerank"];
+    const grpcMethods: string[] = ["rerank", "rerankStream"];
     for (const method of grpcMethods) {
       const descriptor: any = Reflect.getOwnPropertyDescriptor(constructor.prototype, method);
       GrpcMethod("Reranker", method)(constructor.prototype[method], method, descriptor);
@@ -677,10 +827,22 @@ export const RerankerService = {
     responseSerialize: (value: RerankResponse): Buffer => Buffer.from(RerankResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): RerankResponse => RerankResponse.decode(value),
   },
+  /** Logits as they are known; together the parts name each passage once. */
+  rerankStream: {
+    path: "/memseal.reranker.v1.Reranker/RerankStream" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: RerankRequest): Buffer => Buffer.from(RerankRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): RerankRequest => RerankRequest.decode(value),
+    responseSerialize: (value: RerankPart): Buffer => Buffer.from(RerankPart.encode(value).finish()),
+    responseDeserialize: (value: Buffer): RerankPart => RerankPart.decode(value),
+  },
 } as const;
 
 export interface RerankerServer extends UntypedServiceImplementation {
   rerank: handleUnaryCall<RerankRequest, RerankResponse>;
+  /** Logits as they are known; together the parts name each passage once. */
+  rerankStream: handleServerStreamingCall<RerankRequest, RerankPart>;
 }
 
 export interface MessageFns<T> {
