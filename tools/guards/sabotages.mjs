@@ -542,4 +542,25 @@ export const SABOTAGES = [
     replace: "redirect: \"follow\"",
     test: { kind: "unit", project: "apps/reranker", spec: "embeddings-endpoint", turnsRed: "follows no redirect" },
   },
+  {
+    name: "MAC of an API key not verified",
+    file: "libs/storage/src/api-key-store.ts",
+    find: 'return macs.isOfRow(row, row.mac) ? "authentic" : "altered";',
+    replace: 'return "authentic";',
+    test: { kind: "integration", project: "libs/storage", spec: "api-keys", turnsRed: "refuse a row whose user_hash was altered" },
+  },
+  {
+    name: "API key without a MAC accepted",
+    file: "libs/storage/src/api-key-store.ts",
+    find: 'if (row.mac === null) return "unauthenticated";',
+    replace: 'if (row.mac === null) return "authentic";',
+    test: { kind: "integration", project: "libs/storage", spec: "api-keys", turnsRed: "refuse a row that nobody authenticated" },
+  },
+  {
+    name: "revocation left out of the MAC",
+    file: "libs/keys/src/api-key-macs.ts",
+    find: "createdAt, expiresAt, revokedAt, ...scopes]",
+    replace: "createdAt, expiresAt, null, ...scopes]",
+    test: { kind: "integration", project: "libs/storage", spec: "api-keys", turnsRed: "refuse a key whose revocation was taken back" },
+  },
 ];

@@ -15,7 +15,7 @@ beforeAll(async () => {
   database = await startTestDatabase();
   home = mkdtempSync(join(tmpdir(), "memseal-cli-"));
   mkdirSync(join(home, "secrets"));
-  for (const name of ["tenant.secret", "api-key.pepper"]) writeFileSync(join(home, "secrets", name), randomBytes(32), { mode: 0o600 });
+  for (const name of ["root.key", "tenant.secret", "api-key.pepper"]) writeFileSync(join(home, "secrets", name), randomBytes(32), { mode: 0o600 });
 });
 
 afterAll(async () => {
@@ -64,6 +64,7 @@ describe("memseal keys create", () => {
     [["create", "--user", "a", "--admin"], "Unknown option '--admin'"],
     [["revoke"], "Missing required positional argument"],
     [["revoke", "nobody"], "takes the id of a key"],
+    [["vouch"], "keys vouch takes the id of a key, or --all"],
     [["create", "--user", ""], "user_id: must not be empty"],
   ])("refuses %j in one clear line", async (args, reason) => {
     const { code, lines } = await keys(...args);
@@ -114,6 +115,35 @@ describe("memseal keys list and revoke", () => {
   it("say that there is no such key", async () => {
     const { code, lines } = await keys("revoke", "abcdefghijkl");
     expect([code, lines]).toEqual([1, ["memseal: API key abcdefghijkl not found"]]);
+  });
+
+  it("need the root key, which rows are authenticated under", async () => {
+    const { code, lines } = await runToExit(CLI, { MEMSEAL_HOME: home, DATABASE_OWNER_URL: database.urls.owner, MEMSEAL_ROOT_KEY_FILE: join(home, "none") }, ["keys", "list"]);
+    expect([code, lines.length]).toEqual([1, 1]);
+    expect(lines[0]).toContain(`secret file ${join(home, "none")} cannot be read`);
+  });
+});
+
+describe("memseal keys vouch and audit", () => {
+  const stateOf = async (id: string) => (JSON.parse((await keys("list", "--json")).lines[0]) as { key_id: string; state: string }[]).find((one) => one.key_id === id)!.state;
+
+  it("vouch for a key of an earlier release, never for an altered one, and say what was done to both", async () => {
+    const [old, altered] = [(await keys("create", "--user", "a")).lines[0].slice(4, 16), (await keys("create", "--user", "b")).lines[0].slice(4, 16)];
+    await database.asSuperuser("UPDATE memseal.api_key SET mac = NULL WHERE key_id = $1", [old]);
+    await database.asSuperuser("UPDATE memseal.api_key SET scopes = '{admin}' WHERE key_id = $1", [altered]);
+    expect([await stateOf(old), await stateOf(altered)]).toEqual(["unauthenticated", "altered"]);
+    expect(await keys("vouch", altered)).toEqual({ code: 1, lines: [`memseal: API key without a MAC named ${altered} not found`] });
+    expect(await keys("vouch", "--all")).toEqual({ code: 0, lines: [`vouched for ${old}`] });
+    expect([await stateOf(old), await stateOf(altered)]).toEqual(["active", "altered"]);
+
+    const { code, lines } = await keys("audit");
+    expect(code).toBe(0);
+    for (const [action, id] of [["create", old], ["create", altered], ["vouch", old]]) expect(lines).toContainEqual(expect.stringMatching(new RegExp(`^\\d+ +[\\d-]+T[\\d:.]+Z +${action} +${id}$`)));
+    expect(lines.at(-1)).toBe("the chain is whole");
+    await database.asSuperuser("UPDATE memseal.key_event SET action = 'create' WHERE action = 'vouch'");
+    const broken = await keys("audit", "--json");
+    expect(broken.code).toBe(1);
+    expect(JSON.parse(broken.lines[0])).toMatchObject({ whole: false });
   });
 });
 

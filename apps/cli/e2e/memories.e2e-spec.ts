@@ -235,7 +235,7 @@ describe("memseal doctor", () => {
     const { code, lines } = await run("doctor");
     expect({ code, lines }).toMatchObject({ code: 0 });
     expect(lines.at(-1)).toBe("nothing is wrong");
-    const checked = ["Node.js", "secret root.key", "secret tenant.secret", "secret api-key.pepper", "database schema", "database role app", "database role auth", "database role scheduler", "models", "gateway healthz", "gateway readyz", "API key"];
+    const checked = ["Node.js", "secret root.key", "secret tenant.secret", "secret api-key.pepper", "database schema", "database role app", "database role auth", "database role scheduler", "API key rows", "models", "gateway healthz", "gateway readyz", "API key"];
     for (const what of checked) expect(lines.some((line) => line.startsWith("ok") && line.includes(what))).toBe(true);
   });
 

@@ -28,70 +28,71 @@ const insertVersion = () =>
 
 describe("memseal migrate", () => {
   it("goes down and up again and says where it is", async () => {
-    expect(await migrate("down")).toEqual({ code: 0, lines: ["the database is at schema 1"] });
-    expect(await migrate("up")).toEqual({ code: 0, lines: ["applied 2", "the database is at schema 2"] });
-    expect(await migrate("up")).toEqual({ code: 0, lines: ["the database is at schema 2"] });
+    expect(await migrate("down")).toEqual({ code: 0, lines: ["the database is at schema 2"] });
+    expect(await migrate("up")).toEqual({ code: 0, lines: ["applied 3", "the database is at schema 3"] });
+    expect(await migrate("up")).toEqual({ code: 0, lines: ["the database is at schema 3"] });
   });
 
   it("says in status what is applied, which services can run, and by its exit code whether something is missing", async () => {
     const whole = await migrate("status");
     expect(whole.code).toBe(0);
-    expect(whole.lines.slice(0, 3)).toEqual([
+    expect(whole.lines.slice(0, 4)).toEqual([
       "number  min_service  applied_at",
       expect.stringMatching(/^1 {7}1 {12}\d{4}-\d\d-\d\dT[\d:.]+Z$/),
       expect.stringMatching(/^2 {7}1 {12}\d{4}-\d\d-\d\dT[\d:.]+Z$/),
+      expect.stringMatching(/^3 {7}1 {12}\d{4}-\d\d-\d\dT[\d:.]+Z$/),
     ]);
-    expect(whole.lines.slice(3)).toEqual([
+    expect(whole.lines.slice(4)).toEqual([
       "",
-      "the database is at schema 2; this release has migrations up to 2",
-      "services built for schema 1 to 2 run on it",
-      "services of this release are built for schema 2 and run on it",
+      "the database is at schema 3; this release has migrations up to 3",
+      "services built for schema 1 to 3 run on it",
+      "services of this release are built for schema 3 and run on it",
     ]);
 
     await migrate("down");
     const behind = await migrate("status");
     expect(behind.code).toBe(3);
-    expect(behind.lines).toEqual(expect.arrayContaining(["2       1            not applied", "services of this release are built for schema 2 and do not start on it"]));
+    expect(behind.lines).toEqual(expect.arrayContaining(["3       1            not applied", "services of this release are built for schema 3 and do not start on it"]));
 
-    await migrate("down");
+    await migrate("down", "--to", "0");
     const empty = await migrate("status");
     expect(empty.code).toBe(3);
-    expect(empty.lines).toContain("the database is at schema 0; this release has migrations up to 2");
+    expect(empty.lines).toContain("the database is at schema 0; this release has migrations up to 3");
   });
 
   it("knows a database that a newer release made", async () => {
-    await database.asSuperuser("INSERT INTO memseal.schema_version (number, min_service) VALUES (3, 2), (4, 3)");
+    await database.asSuperuser("INSERT INTO memseal.schema_version (number, min_service) VALUES (4, 3), (5, 4)");
     const { code, lines } = await migrate("status");
     expect(code).toBe(4);
-    expect(lines).toEqual(expect.arrayContaining(["services built for schema 3 to 4 run on it", "services of this release are built for schema 2 and do not start on it"]));
+    expect(lines).toEqual(expect.arrayContaining(["services built for schema 4 to 5 run on it", "services of this release are built for schema 3 and do not start on it"]));
     expect((await migrate("up")).code).toBe(0);
-    expect(await migrate("down")).toEqual({ code: 1, lines: [expect.stringContaining("at schema 4 and this release knows only 2")] });
+    expect(await migrate("down")).toEqual({ code: 1, lines: [expect.stringContaining("at schema 5 and this release knows only 3")] });
   });
 
   it("answers in JSON, too", async () => {
     const status = await migrate("status", "--json");
     const at = expect.stringMatching(/Z$/) as string;
     expect(JSON.parse(status.lines[0])).toEqual({
-      schema: 2, newest: 2, services: { min: 1, max: 2 }, release: 2,
-      migrations: [{ number: 1, min_service: 1, applied_at: at }, { number: 2, min_service: 1, applied_at: at }],
+      schema: 3, newest: 3, services: { min: 1, max: 3 }, release: 3,
+      migrations: [1, 2, 3].map((number) => ({ number, min_service: 1, applied_at: at })),
     });
     await insertVersion();
     expect((await migrate("down", "--to", "0", "--destroy-data", "--json")).lines).toEqual(['{"lost":[{"table":"memory_version","rows":1}],"schema":0}']);
     expect((await migrate("up", "--to", "1", "--json")).lines).toEqual(['{"applied":[1],"schema":1}']);
-    expect(JSON.parse((await migrate("status", "--json")).lines[0])).toMatchObject({ schema: 1, services: { min: 1, max: 1 }, migrations: [{ number: 1 }, { number: 2, applied_at: null }] });
+    expect(JSON.parse((await migrate("status", "--json")).lines[0])).toMatchObject({ schema: 1, services: { min: 1, max: 1 }, migrations: [{ number: 1 }, { number: 2, applied_at: null }, { number: 3, applied_at: null }] });
   });
 
   it("refuses to lose rows in one line, until told to", async () => {
     await insertVersion();
-    expect(await migrate("down")).toEqual({ code: 1, lines: ["memseal: going down to schema 1 would lose 1 row of memory_version: to lose them for good, add --destroy-data"] });
-    expect(await migrate("down", "--destroy-data")).toEqual({ code: 0, lines: ["destroyed 1 row of memory_version", "the database is at schema 1"] });
+    expect(await migrate("down", "--to", "1")).toEqual({ code: 1, lines: ["memseal: going down to schema 1 would lose 1 row of memory_version: to lose them for good, add --destroy-data"] });
+    expect(await migrate("down", "--to", "1", "--destroy-data")).toEqual({ code: 0, lines: ["destroyed 1 row of memory_version", "the database is at schema 1"] });
   });
 
   it("applies each migration once when two processes start at the same time", async () => {
     await migrate("down", "--to", "0");
     const both = await Promise.all([migrate("up"), migrate("up")]);
     expect(both.map(({ code }) => code)).toEqual([0, 0]);
-    expect(both.flatMap(({ lines }) => lines).sort()).toEqual(["applied 1", "applied 2", "the database is at schema 2", "the database is at schema 2"]);
+    expect(both.flatMap(({ lines }) => lines).sort()).toEqual(["applied 1", "applied 2", "applied 3", "the database is at schema 3", "the database is at schema 3"]);
   });
 
   it("leaves everything as it was when it is killed in the middle of a way down", async () => {
@@ -99,7 +100,7 @@ describe("memseal migrate", () => {
     const holder = new pg.Client({ connectionString: database.urls.owner });
     await holder.connect();
     await holder.query("BEGIN; LOCK TABLE memseal.audit_event IN ACCESS SHARE MODE");
-    const child = spawn(process.execPath, [CLI, "migrate", "down", "--destroy-data"], { env: { PATH: process.env.PATH, DATABASE_OWNER_URL: database.urls.owner }, stdio: "ignore" });
+    const child = spawn(process.execPath, [CLI, "migrate", "down", "--to", "1", "--destroy-data"], { env: { PATH: process.env.PATH, DATABASE_OWNER_URL: database.urls.owner }, stdio: "ignore" });
     // The table comes last of three, so FORCE is gone from the others in this transaction by now.
     const waiting = "SELECT pid FROM pg_locks WHERE relation = 'memseal.audit_event'::regclass AND NOT granted";
     while ((await database.asSuperuser(waiting)).length === 0) await sleep(20);
@@ -109,7 +110,7 @@ describe("memseal migrate", () => {
     await holder.end();
 
     // Waits for the server to notice: the lock is that of the connection.
-    expect((await migrate("up")).lines).toEqual(["the database is at schema 2"]);
+    expect((await migrate("up")).lines).toEqual(["the database is at schema 3"]);
     expect(await database.asSuperuser(UNFORCED)).toEqual([]);
     expect(await database.asSuperuser("SELECT event FROM memseal.memory_version")).toEqual([{ event: "create" }]);
   });

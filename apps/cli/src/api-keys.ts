@@ -1,12 +1,13 @@
-import { join } from "node:path";
 import { formatApiKey, generateApiKey, hashApiKeySecret, type Scope } from "@memseal/auth";
 import { parseConfig } from "@memseal/config";
 import { DEFAULT_NAMESPACE, userHash } from "@memseal/crypto";
 import { InvalidArgumentError, NotFoundError } from "@memseal/errors";
-import { loadSecret, SECRET_FILES } from "@memseal/keys";
-import { createApiKey, listApiKeys, revokeApiKey, type ListedApiKey } from "@memseal/storage";
-import type { CommandResult } from "./command.js";
-import { cliConfig, ownerUrl } from "./config.js";
+import { ApiKeyMacs, loadSecret } from "@memseal/keys";
+import { createApiKey, listApiKeys, listKeyEvents, revokeApiKey, vouchForApiKeys, type ListedApiKey } from "@memseal/storage";
+import type { z } from "zod";
+import { FAILED, UsageError, type CommandResult } from "./command.js";
+import { cliConfig, ownerUrl, secretFile } from "./config.js";
+import { table } from "./terminal.js";
 
 /** Scopes that a key may be given by name; `delegate` goes with a key that is bound to no user. */
 const GIVEN_SCOPES: readonly Scope[] = ["read", "write", "admin"];
@@ -36,13 +37,13 @@ export async function createKey({ user, delegate = false, namespace = DEFAULT_NA
   const expiresAt = days === undefined ? undefined : new Date(Date.now() + parseDays(days) * DAY_MS);
   if (!/^[\x21-\x7e]{1,200}$/.test(namespace)) throw new InvalidArgumentError("--namespace", "has 1 to 200 visible ASCII characters");
   const config = parseConfig(cliConfig, env);
-  const secrets = join(config.MEMSEAL_HOME, "secrets");
-  const tenantSecret = loadSecret(config.MEMSEAL_TENANT_SECRET_FILE ?? join(secrets, SECRET_FILES.tenantSecret));
-  const pepper = loadSecret(config.MEMSEAL_PEPPER_FILE ?? join(secrets, SECRET_FILES.pepper));
+  const tenantSecret = loadSecret(secretFile(config, "tenantSecret"));
+  const pepper = loadSecret(secretFile(config, "pepper"));
 
   const key = generateApiKey();
   const all = delegate ? [...given, "delegate"] : given;
-  await createApiKey(ownerUrl(config), {
+  const { url, macs } = ownerOf(config);
+  await createApiKey(url, macs, {
     keyId: key.keyId,
     secretHash: hashApiKeySecret(pepper, key.secret),
     tenant: user === undefined ? undefined : userHash(tenantSecret, user, namespace),
@@ -56,11 +57,10 @@ export async function createKey({ user, delegate = false, namespace = DEFAULT_NA
 
 /** `memseal keys list`: every key, neither with its secret nor with its user, whom nobody can read there. */
 export async function listKeys(env: NodeJS.ProcessEnv): Promise<CommandResult> {
-  const keys = await listApiKeys(ownerUrl(parseConfig(cliConfig, env)));
-  const rows = [["key id", "state", "for", "namespace", "scopes", "created", "expires"], ...keys.map(rowOf)];
-  const widths = rows[0]?.map((_name, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? [];
+  const { url, macs } = ownerOf(parseConfig(cliConfig, env));
+  const keys = await listApiKeys(url, macs);
   return {
-    text: rows.map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  ").trimEnd()).join("\n"),
+    text: table([["key id", "state", "for", "namespace", "scopes", "created", "expires"], ...keys.map(rowOf)]),
     json: keys.map((key) => ({
       key_id: key.keyId,
       state: stateOf(key),
@@ -76,18 +76,58 @@ export async function listKeys(env: NodeJS.ProcessEnv): Promise<CommandResult> {
 
 /** `memseal keys revoke`. A whole key is taken for its id. Tokens that it was exchanged for live on until they end. @throws NotFoundError */
 export async function revokeKey(given: string, env: NodeJS.ProcessEnv): Promise<CommandResult> {
-  const keyId = /^(?:msk_)?([A-Za-z0-9]{12})(?:_|$)/.exec(given)?.[1];
-  if (keyId === undefined) throw new InvalidArgumentError("keys revoke", "takes the id of a key, 12 letters and digits: `memseal keys list` shows them");
-  const revokedAt = await revokeApiKey(ownerUrl(parseConfig(cliConfig, env)), keyId);
+  const keyId = keyIdIn("keys revoke", given);
+  const { url, macs } = ownerOf(parseConfig(cliConfig, env));
+  const revokedAt = await revokeApiKey(url, macs, keyId);
   if (revokedAt === undefined) throw new NotFoundError(`API key ${keyId}`);
   return { text: `revoked ${keyId}; gateways that know it refuse it within ${TRUSTED_S} s`, json: { key_id: keyId, revoked_at: revokedAt.toISOString() } };
+}
+
+/**
+ * `memseal keys vouch`: vouches for what the rows of keys that an earlier release made say now. all: for each of them.
+ * @throws NotFoundError for a key that has a MAC already, right or wrong
+ */
+export async function vouchForKeys({ id, all = false }: { id?: string | undefined; all?: boolean | undefined }, env: NodeJS.ProcessEnv): Promise<CommandResult> {
+  if (all === (id !== undefined)) throw new UsageError("keys vouch takes the id of a key, or --all");
+  const named = id === undefined ? undefined : keyIdIn("keys vouch", id);
+  const { url, macs } = ownerOf(parseConfig(cliConfig, env));
+  const vouchedFor = await vouchForApiKeys(url, macs, named === undefined ? "all" : [named]);
+  if (named !== undefined && vouchedFor.length === 0) throw new NotFoundError(`API key without a MAC named ${named}`);
+  return { text: vouchedFor.length === 0 ? "every key has a MAC already" : vouchedFor.map((keyId) => `vouched for ${keyId}`).join("\n"), json: { vouched_for: vouchedFor } };
+}
+
+/** `memseal keys audit`: what was done to keys, and whether that record is whole; exit code 1 where it is not. */
+export async function auditKeys(env: NodeJS.ProcessEnv): Promise<CommandResult> {
+  const { url, macs } = ownerOf(parseConfig(cliConfig, env));
+  const events = await listKeyEvents(url, macs);
+  const broken = events.find(({ isChained }) => !isChained);
+  const rows = events.map(({ n, at, action, keyId }) => [String(n), at.toISOString(), action, keyId]);
+  return {
+    text: [table([["n", "at", "action", "key id"], ...rows]), "", broken === undefined ? "the chain is whole" : `the chain is broken at event ${broken.n}: from there on it was altered`].join("\n"),
+    json: { whole: broken === undefined, events: events.map(({ n, at, action, keyId, isChained }) => ({ n, at: at.toISOString(), action, key_id: keyId, chained: isChained })) },
+    exitCode: broken === undefined ? 0 : FAILED,
+  };
+}
+
+/** What only the installation's owner has: the database, and the root key that rows of keys are authenticated under. */
+function ownerOf(config: z.infer<typeof cliConfig>): { url: string; macs: ApiKeyMacs } {
+  return { macs: new ApiKeyMacs(loadSecret(secretFile(config, "rootKey"))), url: ownerUrl(config) };
+}
+
+/** @throws InvalidArgumentError */
+function keyIdIn(command: string, given: string): string {
+  const keyId = /^(?:msk_)?([A-Za-z0-9]{12})(?:_|$)/.exec(given)?.[1];
+  if (keyId === undefined) throw new InvalidArgumentError(command, "takes the id of a key, 12 letters and digits: `memseal keys list` shows them");
+  return keyId;
 }
 
 function rowOf(key: ListedApiKey): string[] {
   return [key.keyId, stateOf(key), key.isBound ? "one user" : "delegation", key.namespace, key.scopes.join(","), key.createdAt.toISOString(), key.expiresAt?.toISOString() ?? "never"];
 }
 
-function stateOf({ revokedAt, expiresAt }: ListedApiKey): "active" | "revoked" | "expired" {
+/** `unauthenticated` and `altered` keys are refused, whatever else their rows say. */
+function stateOf({ authenticity, revokedAt, expiresAt }: ListedApiKey): "active" | "revoked" | "expired" | "unauthenticated" | "altered" {
+  if (authenticity !== "authentic") return authenticity;
   if (revokedAt !== null) return "revoked";
   return expiresAt !== null && expiresAt.getTime() <= Date.now() ? "expired" : "active";
 }

@@ -1,5 +1,6 @@
 import { homedir } from "node:os";
 import { join } from "node:path";
+import { SECRET_FILES, type SecretName } from "@memseal/keys";
 import { localDatabaseUrls } from "@memseal/storage";
 import { z } from "zod";
 
@@ -34,4 +35,12 @@ export function modelsDir({ MEMSEAL_HOME: home, MEMSEAL_MODELS_DIR: given }: z.i
 /** The connection of the database's owner: the one that was given, or that of the embedded database. */
 export function ownerUrl(config: z.infer<typeof cliConfig>): string {
   return config.DATABASE_OWNER_URL ?? localDatabaseUrls(join(config.MEMSEAL_HOME, "postgres")).owner;
+}
+
+/** The file of a secret: the one that was given, or that of the local installation. */
+export function secretFile(config: z.infer<typeof cliConfig>, name: SecretName): string {
+  const given: Readonly<Record<SecretName, string | undefined>> = {
+    rootKey: config.MEMSEAL_ROOT_KEY_FILE, tenantSecret: config.MEMSEAL_TENANT_SECRET_FILE, pepper: config.MEMSEAL_PEPPER_FILE,
+  };
+  return given[name] ?? join(config.MEMSEAL_HOME, "secrets", SECRET_FILES[name]);
 }

@@ -1,15 +1,15 @@
 import { existsSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { connect as connectTls } from "node:tls";
 import { MemsealError } from "@memseal/client";
 import { parseConfig } from "@memseal/config";
 import { AppError } from "@memseal/errors";
 import { verifyModels } from "@memseal/inference/models";
-import { loadSecret, SECRET_FILES, type SecretName } from "@memseal/keys";
-import { assertSafeRole, assertSchema, localDatabaseUrls, schemaStatus, SERVICE_SCHEMA, type RoleUrls } from "@memseal/storage";
+import { ApiKeyMacs, loadSecret, SECRET_FILES, type SecretName } from "@memseal/keys";
+import { assertSafeRole, assertSchema, listApiKeys, localDatabaseUrls, schemaStatus, SERVICE_SCHEMA, type RoleUrls } from "@memseal/storage";
 import pg from "pg";
 import { command, FAILED, type CommandResult } from "./command.js";
-import { cliConfig, modelsDir } from "./config.js";
+import { cliConfig, modelsDir, secretFile } from "./config.js";
 import { connect, CONNECTION_ARGS, DEFAULT_URL, type ConnectionChoice } from "./connection.js";
 import { table } from "./terminal.js";
 
@@ -62,13 +62,10 @@ type Config = ReturnType<typeof parseConfig<typeof cliConfig>>;
 
 function secrets(config: Config): Check[] {
   const dir = join(config.MEMSEAL_HOME, "secrets");
-  const given: Readonly<Record<SecretName, string | undefined>> = {
-    rootKey: config.MEMSEAL_ROOT_KEY_FILE, tenantSecret: config.MEMSEAL_TENANT_SECRET_FILE, pepper: config.MEMSEAL_PEPPER_FILE,
-  };
   return (Object.keys(SECRET_FILES) as SecretName[]).map((name) => {
-    const file = given[name] ?? join(dir, SECRET_FILES[name]);
+    const file = secretFile(config, name);
     const what = `secret ${SECRET_FILES[name]}`;
-    if (given[name] === undefined && !existsSync(dir)) return absent(what, `${dir} is not there: no Memseal was started on this machine, or MEMSEAL_HOME is another`);
+    if (dirname(file) === dir && !existsSync(dir)) return absent(what, `${dir} is not there: no Memseal was started on this machine, or MEMSEAL_HOME is another`);
     return attempt(what, () => {
       loadSecret(file);
       return file;
@@ -88,7 +85,16 @@ async function database(config: Config): Promise<Check[]> {
     const roleUrl = urls[role];
     return roleUrl === undefined ? [] : [attemptAsync(`database role ${role}`, () => inspectRole(roleUrl, role === "app"))];
   });
-  return [...schema, ...(await Promise.all(roles))];
+  const keys = urls.owner === undefined || !existsSync(secretFile(config, "rootKey")) ? [] : [attemptAsync("API key rows", () => apiKeyRows(urls.owner ?? "", config))];
+  return [...schema, ...(await Promise.all([...roles, ...keys]))];
+}
+
+/** What the indexer would refuse. */
+async function apiKeyRows(url: string, config: Config): Promise<string> {
+  const keys = await listApiKeys(url, new ApiKeyMacs(loadSecret(secretFile(config, "rootKey"))));
+  const refused = keys.filter(({ authenticity }) => authenticity !== "authentic");
+  if (refused.length > 0) throw new AppError("failed_precondition", `${refused.length} of ${keys.length} are not authentic and refused: \`memseal keys list\` shows which`);
+  return `all ${keys.length} are as they were written`;
 }
 
 function databaseUrls(config: Config): Partial<RoleUrls> | undefined {

@@ -1,4 +1,4 @@
-import { createKey, listKeys, revokeKey } from "./api-keys.js";
+import { auditKeys, createKey, listKeys, revokeKey, vouchForKeys } from "./api-keys.js";
 import { command, group } from "./command.js";
 import { createToken } from "./token.js";
 
@@ -22,6 +22,16 @@ export const keysCommand = group("keys", "API keys, made, shown and revoked as t
     args: { id: { type: "positional", valueHint: "key id", required: true, description: "As `keys list` shows it" } },
     run: ({ id }) => revokeKey(id, process.env),
   }),
+  vouch: command({
+    name: "keys vouch",
+    description: "Vouch for keys that a release before schema 3 made, as `keys list` shows them; until then they are refused",
+    args: {
+      id: { type: "positional", valueHint: "key id", required: false, description: "As `keys list` shows it" },
+      all: { type: "boolean", description: "In place of an id: every key that has no MAC" },
+    },
+    run: (args) => vouchForKeys(args, process.env),
+  }),
+  audit: command({ name: "keys audit", description: "What was done to API keys; exit code 1 where that record was altered", args: {}, run: () => auditKeys(process.env) }),
 });
 
 export const tokenCommand = command({

@@ -2,10 +2,10 @@ import { randomBytes } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { formatApiKey, generateApiKey, generateAssertionKeys, hashApiKeySecret } from "@memseal/auth";
+import { formatApiKey, generateApiKey, generateAssertionKeys, hashApiKeySecret, parseApiKey } from "@memseal/auth";
 import { userHash } from "@memseal/crypto";
-import { loadSecret } from "@memseal/keys";
-import { createApiKey, type NewApiKey } from "@memseal/storage";
+import { ApiKeyMacs, loadSecret } from "@memseal/keys";
+import { createApiKey, revokeApiKey, type NewApiKey } from "@memseal/storage";
 import { startTestDatabase, type EmbeddedTestDatabase } from "@memseal/storage/testing";
 import { freePort, startProcess, type ServiceProcess } from "@memseal/transport/testing";
 import { Gateway } from "./gateway.js";
@@ -84,9 +84,18 @@ export class Stack {
     return this.#createKey({ namespace, scopes: [...scopes, "delegate"] });
   }
 
+  /** As `memseal keys revoke`. */
+  async revokeKey(key: string): Promise<void> {
+    await revokeApiKey(this.database.urls.owner, this.#keyMacs, parseApiKey(key).keyId);
+  }
+
+  get #keyMacs(): ApiKeyMacs {
+    return new ApiKeyMacs(loadSecret(this.files.rootKey));
+  }
+
   async #createKey(parts: Pick<NewApiKey, "tenant" | "namespace" | "scopes">): Promise<string> {
     const key = generateApiKey();
-    await createApiKey(this.database.urls.owner, {
+    await createApiKey(this.database.urls.owner, this.#keyMacs, {
       keyId: key.keyId,
       secretHash: hashApiKeySecret(loadSecret(this.files.pepper), key.secret),
       ...parts,

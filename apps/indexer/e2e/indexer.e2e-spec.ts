@@ -8,7 +8,7 @@ import { encodeVector, IndexerServiceService as Indexer, type PutMemory, type Se
 import type { UserHash } from "@memseal/crypto";
 import { createApiKey } from "@memseal/storage";
 import { unary } from "@memseal/transport";
-import { runToExit } from "@memseal/transport/testing";
+import { freePort, runToExit } from "@memseal/transport/testing";
 import { service as healthService } from "grpc-health-check";
 import { createIndexerWorld, INDEXER_SCRIPT, newTenant, type IndexerWorld, type RunningIndexer } from "./start-indexer.js";
 
@@ -165,13 +165,28 @@ describe("tenants", () => {
   it("are named by API keys: only a matching id and secret hash resolve", async () => {
     const tenant = newTenant();
     const secretHash = randomBytes(32);
-    await createApiKey(world.database.urls.owner, { keyId: "abcdefghijkl", secretHash, tenant, namespace: "default", scopes: ["read"] });
+    await createApiKey(world.database.urls.owner, world.keyMacs, { keyId: "abcdefghijkl", secretHash, tenant, namespace: "default", scopes: ["read"] });
     const resolve = (keyId: string, hash: Buffer) => unary(indexer.client, Indexer.resolveKey, { keyId, secretHash: hash }, { peer: "indexer", deadlineMs: Date.now() + 5_000 });
     expect(await resolve("abcdefghijkl", secretHash)).toEqual({ userHash: Buffer.from(tenant, "hex"), namespace: "default", scopes: ["read"] });
     await expect(resolve("abcdefghijkl", randomBytes(32))).rejects.toMatchObject({ code: "not_found" });
     await expect(resolve("unknown", secretHash)).rejects.toMatchObject({ code: "not_found" });
     await world.database.asSuperuser("UPDATE memseal.api_key SET revoked_at = now() WHERE key_id = 'abcdefghijkl'");
     await expect(resolve("abcdefghijkl", secretHash)).rejects.toMatchObject({ code: "not_found" });
+  });
+
+  it("are named by no API key whose row was altered: it is unknown, counted, and in the log by its id alone", async () => {
+    const [secretHash, victim, metrics] = [randomBytes(32), newTenant(), `127.0.0.1:${await freePort()}`];
+    await createApiKey(world.database.urls.owner, world.keyMacs, { keyId: "mnopqrstuvwx", secretHash, tenant: newTenant(), namespace: "default", scopes: ["read"] });
+    await world.database.asSuperuser("UPDATE memseal.api_key SET user_hash = $1 WHERE key_id = 'mnopqrstuvwx'", [Buffer.from(victim, "hex")]);
+    const counting = await world.start({ MEMSEAL_METRICS_ADDRESS: metrics });
+    const refusal = await unary(counting.client, Indexer.resolveKey, { keyId: "mnopqrstuvwx", secretHash }, { peer: "indexer", deadlineMs: Date.now() + 5_000 }).catch((error: unknown) => error as Error);
+    const unknown = await unary(counting.client, Indexer.resolveKey, { keyId: "nobody", secretHash }, { peer: "indexer", deadlineMs: Date.now() + 5_000 }).catch((error: unknown) => error as Error);
+    expect(refusal).toEqual(unknown);
+    expect(refusal).toMatchObject({ code: "not_found" });
+    expect(await (await fetch(`http://${metrics}/metrics`)).text()).toMatch(/^memseal_api_keys_refused_total\{reason="altered",track="stable"\} 1$/m);
+    const line = counting.process.lines.find((one) => one.includes('"event":"api key refused"'))!;
+    expect(JSON.parse(line)).toEqual({ time: expect.any(String) as string, level: "error", service: "indexer", event: "api key refused", keyId: "mnopqrstuvwx", reason: "altered" });
+    await counting.process.kill("SIGTERM");
   });
 });
 

@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import type { Client, MethodDefinition } from "@grpc/grpc-js";
 import { ASSERTION_KEY, AssertionSigner, generateAssertionKeys, type MethodClass } from "@memseal/auth";
 import { parseUserHash, type UserHash } from "@memseal/crypto";
+import { ApiKeyMacs, loadSecret } from "@memseal/keys";
 import { startTestDatabase, type EmbeddedTestDatabase } from "@memseal/storage/testing";
 import { connect, IDEMPOTENCY_KEY, unary } from "@memseal/transport";
 import { freePort, startProcess, type ServiceProcess } from "@memseal/transport/testing";
@@ -18,6 +19,8 @@ const CALL_MS = 120_000;
 export interface IndexerWorld {
   readonly database: EmbeddedTestDatabase;
   readonly signer: AssertionSigner;
+  /** As `memseal keys create` authenticates API keys. */
+  readonly keyMacs: ApiKeyMacs;
   /** Variables of a working indexer, but for its address. */
   readonly env: Readonly<Record<string, string>>;
   /** change: variables of this process alone. */
@@ -50,6 +53,7 @@ export async function createIndexerWorld(): Promise<IndexerWorld> {
   return {
     database,
     signer,
+    keyMacs: new ApiKeyMacs(loadSecret(env.MEMSEAL_ROOT_KEY_FILE)),
     env,
     async start(change = {}) {
       const address = `127.0.0.1:${await freePort()}`;

@@ -132,7 +132,7 @@ export class IndexerGrpc {
     const { keyId, secretHash } = parseResolveKey(request);
     const key = await this.keyLookup.resolve(keyId, secretHash);
     if (key === undefined) throw new NotFoundError("API key");
-    return { userHash: key.tenant ?? undefined, namespace: key.namespace, scopes: key.scopes };
+    return { userHash: key.tenant ?? undefined, namespace: key.namespace, scopes: [...key.scopes] };
   }
 }
 

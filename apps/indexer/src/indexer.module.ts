@@ -1,5 +1,5 @@
 import { AssertionVerifier } from "@memseal/auth";
-import { FileProvider, loadSecret } from "@memseal/keys";
+import { ApiKeyMacs, FileProvider, loadSecret } from "@memseal/keys";
 import { ApiKeyLookup, assertSafeRole, assertSchema, createPool, DueTenants, isReachable, TenantDatabase } from "@memseal/storage";
 import { crossTenantCounters, type Logger, type Metrics } from "@memseal/telemetry";
 import { GrpcErrorFilter, TenantGuard } from "@memseal/transport";
@@ -35,7 +35,8 @@ class Shutdown implements OnApplicationShutdown {
 export class IndexerModule {
   /** @throws StartupError when the roles, the schema or a key file is not as it must be */
   static async create(config: IndexerConfig, log: Logger, metrics: Metrics): Promise<{ module: DynamicModule; isReady: () => Promise<boolean> }> {
-    const root = new FileProvider(loadSecret(config.MEMSEAL_ROOT_KEY_FILE));
+    const rootKey = loadSecret(config.MEMSEAL_ROOT_KEY_FILE);
+    const root = new FileProvider(rootKey);
     await root.health();
     const verifier = AssertionVerifier.load(config.MEMSEAL_ASSERTION_PUBLIC_KEY_FILES);
     const appPool = createPool(config.DATABASE_URL, log, APP_CONNECTIONS);
@@ -51,6 +52,11 @@ export class IndexerModule {
 
     const maintenance = new Maintenance({ database, due: new DueTenants(schedulerPool), metrics, log });
     const failures = metrics.counter("memseal_integrity_failures_total", {});
+    const refusedKeys = metrics.counter("memseal_api_keys_refused_total", {});
+    const keyLookup = new ApiKeyLookup(authPool, new ApiKeyMacs(rootKey), (keyId, reason) => {
+      refusedKeys.inc({ reason });
+      log.error("api key refused", { keyId, reason });
+    });
     const refreshes = metrics.counter("memseal_index_refreshes_total", {});
     const indexer = assembleIndexer({
       database,
@@ -75,7 +81,7 @@ export class IndexerModule {
         { provide: DeleteMemories, useValue: indexer.deletes },
         { provide: ListAudit, useValue: indexer.audit },
         { provide: EraseTenant, useValue: indexer.erasure },
-        { provide: ApiKeyLookup, useValue: new ApiKeyLookup(authPool) },
+        { provide: ApiKeyLookup, useValue: keyLookup },
         { provide: Shutdown, useValue: new Shutdown([() => maintenance.stop(), () => indexer.damage.flush(), () => Promise.all(pools.map((pool) => pool.end()))]) },
         { provide: APP_GUARD, useValue: new TenantGuard(verifier, () => { crossTenant.refused("assertion"); }) },
         { provide: APP_FILTER, useValue: new GrpcErrorFilter(log) },

@@ -3,8 +3,9 @@ import { join } from "node:path";
 import { formatApiKey, generateApiKey, generateAssertionKeys, hashApiKeySecret, parseApiKey, type ApiKey } from "@memseal/auth";
 import { userHash } from "@memseal/crypto";
 import { AppError, StartupError } from "@memseal/errors";
-import { loadSecret, type LocalSecrets } from "@memseal/keys";
-import { createApiKey } from "@memseal/storage";
+import { loadSecret, type ApiKeyMacs, type LocalSecrets } from "@memseal/keys";
+import { createApiKey, type Authenticity, type ListedApiKey } from "@memseal/storage";
+import type { Logger } from "@memseal/telemetry";
 
 const FIRST_USER = "local";
 const API_KEY_FILE = "api-key";
@@ -47,11 +48,11 @@ export function writeAssertionKeys(dir: string): { privateKeyFile: string; publi
  * Each start sees to it that the database knows it: that may be another one than last time.
  * @throws StartupError when file, secrets and database do not belong together
  */
-export async function firstApiKey(home: string, secrets: LocalSecrets, ownerUrl: string): Promise<string> {
+export async function firstApiKey(home: string, secrets: LocalSecrets, { ownerUrl, macs }: { ownerUrl: string; macs: ApiKeyMacs }): Promise<string> {
   const file = join(home, API_KEY_FILE);
   const key = readApiKey(file) ?? generateApiKey();
   try {
-    await createApiKey(ownerUrl, {
+    await createApiKey(ownerUrl, macs, {
       keyId: key.keyId,
       secretHash: hashApiKeySecret(loadSecret(secrets.files.pepper), key.secret),
       tenant: userHash(loadSecret(secrets.files.tenantSecret), FIRST_USER),
@@ -64,6 +65,19 @@ export async function firstApiKey(home: string, secrets: LocalSecrets, ownerUrl:
   }
   writePrivately(file, formatApiKey(key));
   return formatApiKey(key);
+}
+
+const WHAT_TO_DO = {
+  unauthenticated: "an earlier release made them: see `memseal keys list`, then `memseal keys vouch`",
+  altered: "their rows are not as they were written, or the root key is another: see `memseal keys list`, revoke them, make new ones",
+} as const satisfies Partial<Record<Authenticity, string>>;
+
+/** Says in the log how many keys the indexer would refuse, and what to do. */
+export function warnOfRefused(keys: readonly ListedApiKey[], log: Logger): void {
+  for (const authenticity of ["unauthenticated", "altered"] as const) {
+    const count = keys.filter((key) => key.authenticity === authenticity).length;
+    if (count > 0) log.warn("api keys would be refused", { count, reason: WHAT_TO_DO[authenticity] });
+  }
 }
 
 function readApiKey(file: string): ApiKey | undefined {

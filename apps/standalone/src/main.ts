@@ -1,13 +1,14 @@
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseConfig } from "@memseal/config";
-import { ensureLocalSecrets } from "@memseal/keys";
+import { ApiKeyMacs, ensureLocalSecrets, loadSecret } from "@memseal/keys";
+import { listApiKeys } from "@memseal/storage";
 import { Logger } from "@memseal/telemetry";
 import { runService } from "@memseal/transport";
 import { banner } from "./banner.js";
 import { standaloneConfig } from "./config.js";
 import { openDatabase } from "./database.js";
-import { ensureHome, firstApiKey, hasData, writeAssertionKeys } from "./local-files.js";
+import { ensureHome, firstApiKey, hasData, warnOfRefused, writeAssertionKeys } from "./local-files.js";
 import { ensurePrivateDir, RunDir } from "./run-dir.js";
 import { ServiceProcess, type ServiceSpec } from "./service-process.js";
 
@@ -83,7 +84,9 @@ await runService(log, async () => {
         MEMSEAL_ASSERTION_KEY_FILE: privateKeyFile,
       },
     });
-    const apiKey = await firstApiKey(home, secrets, database.urls.owner);
+    const macs = new ApiKeyMacs(loadSecret(secrets.files.rootKey));
+    const apiKey = await firstApiKey(home, secrets, { ownerUrl: database.urls.owner, macs });
+    warnOfRefused(await listApiKeys(database.urls.owner, macs), log);
     process.stdout.write(`${banner({
       httpUrl: `${config.MEMSEAL_PUBLIC_TLS_CERT_FILE === undefined ? "http" : "https"}://${config.MEMSEAL_HTTP_ADDRESS}`,
       grpcAddress: config.MEMSEAL_GRPC_ADDRESS,

@@ -1,3 +1,4 @@
+export { ApiKeyMacs, type ApiKeyEvent, type ApiKeyRow, type Microseconds } from "./api-key-macs.js";
 export { FileProvider } from "./file-provider.js";
 export type { TenantKeyRecord, TenantKeyRecords } from "./tenant-key-records.js";
 export { TenantKeys, type TenantKeySet, type TenantKeysOptions } from "./tenant-keys.js";

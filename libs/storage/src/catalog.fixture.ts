@@ -10,7 +10,7 @@ export const CATALOG = `
     SELECT concat_ws(' | ', 'relation', relname, relkind, relowner::regrole, relrowsecurity, relforcerowsecurity, reloptions, ${rights("relacl", "r", "relowner")})
     FROM ours
     UNION ALL
-    SELECT concat_ws(' | ', 'column', relname, attnum, attname, format_type(atttypid, atttypmod), attnotnull, attidentity, attcollation, pg_get_expr(adbin, adrelid),
+    SELECT concat_ws(' | ', 'column', relname, row_number() OVER (PARTITION BY attrelid ORDER BY attnum), attname, format_type(atttypid, atttypmod), attnotnull, attidentity, attcollation, pg_get_expr(adbin, adrelid),
       (SELECT string_agg(concat_ws(' ', grantee::regrole, privilege_type), ', ' ORDER BY grantee::regrole::text, privilege_type) FROM aclexplode(attacl)))
     FROM ours JOIN pg_attribute ON attrelid = ours.oid AND attnum > 0 AND NOT attisdropped LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
     UNION ALL

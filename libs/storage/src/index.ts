@@ -1,4 +1,7 @@
-export { ApiKeyLookup, createApiKey, listApiKeys, revokeApiKey, type ListedApiKey, type NewApiKey, type ResolvedKey } from "./api-key-store.js";
+export {
+  ApiKeyLookup, createApiKey, listApiKeys, listKeyEvents, revokeApiKey, vouchForApiKeys,
+  type Authenticity, type ListedApiKey, type ListedKeyEvent, type NewApiKey, type ResolvedKey,
+} from "./api-key-store.js";
 export { DueTenants } from "./due-tenants.js";
 export { LocalDatabase, localDatabaseUrls, type RoleUrls } from "./local-database.js";
 export { AuditStore, type AuditRow } from "./audit-store.js";

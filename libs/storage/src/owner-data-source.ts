@@ -4,6 +4,7 @@ import { AuditEventEntity } from "./entities/audit-event.entity.js";
 import { ChunkEntity } from "./entities/chunk.entity.js";
 import { EmbeddingGenerationEntity } from "./entities/embedding-generation.entity.js";
 import { IdempotencyEntity } from "./entities/idempotency.entity.js";
+import { KeyEventEntity } from "./entities/key-event.entity.js";
 import { MemoryTombstoneEntity } from "./entities/memory-tombstone.entity.js";
 import { MemoryVersionEntity } from "./entities/memory-version.entity.js";
 import { MemoryEntity } from "./entities/memory.entity.js";
@@ -12,6 +13,7 @@ import { TenantKeyEntity } from "./entities/tenant-key.entity.js";
 import { TenantEntity } from "./entities/tenant.entity.js";
 import { FirstLight0001000000000 } from "./migrations/0001-first-light.js";
 import { Base0002000000000 } from "./migrations/0002-base.js";
+import { ApiKeyMacs0003000000000 } from "./migrations/0003-api-key-macs.js";
 import { SCHEMA } from "./roles.js";
 
 /** TypeORM over the owner's connection: migrations alone, never a service's work. */
@@ -21,10 +23,10 @@ export function ownerDataSource(url: string): DataSource {
     url,
     schema: SCHEMA,
     entities: [
-      ApiKeyEntity, AuditEventEntity, ChunkEntity, EmbeddingGenerationEntity, IdempotencyEntity, MemoryEntity,
+      ApiKeyEntity, AuditEventEntity, ChunkEntity, EmbeddingGenerationEntity, IdempotencyEntity, KeyEventEntity, MemoryEntity,
       MemoryTombstoneEntity, MemoryVersionEntity, SchemaVersionEntity, TenantEntity, TenantKeyEntity,
     ],
-    migrations: [FirstLight0001000000000, Base0002000000000],
+    migrations: [FirstLight0001000000000, Base0002000000000, ApiKeyMacs0003000000000],
     migrationsTableName: "typeorm_migration",
     synchronize: false,
     migrationsRun: false,

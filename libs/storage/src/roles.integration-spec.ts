@@ -26,7 +26,7 @@ for (const { name, start } of testServers()) {
 
     it("auth can execute the key lookup and nothing else", async () => {
       await withClient(test.urls.auth, async (auth) => {
-        for (const table of [...TENANT_TABLES, "api_key", "schema_version"]) {
+        for (const table of [...TENANT_TABLES, "api_key", "key_event", "schema_version"]) {
           await expect(auth.query(`SELECT FROM memseal.${table}`)).rejects.toThrow("permission denied");
         }
         expect((await auth.query("SELECT * FROM memseal.resolve_api_key('k', '\\x00')")).rowCount).toBe(0);
@@ -45,7 +45,7 @@ for (const { name, start } of testServers()) {
         expect(rows).toEqual(tenants.map((tenant) => ({ user_hash: Buffer.from(tenant, "hex"), state: "active", next_due_at: null })));
         await expect(scheduler.query("SELECT seq FROM memseal.tenant")).rejects.toThrow("permission denied");
         await expect(scheduler.query("UPDATE memseal.tenant SET state = 'erased'")).rejects.toThrow("permission denied");
-        for (const table of [...TENANT_TABLES.slice(1), "api_key", "schema_version"]) {
+        for (const table of [...TENANT_TABLES.slice(1), "api_key", "key_event", "schema_version"]) {
           await expect(scheduler.query(`SELECT FROM memseal.${table}`)).rejects.toThrow("permission denied");
         }
       });
@@ -58,7 +58,7 @@ for (const { name, start } of testServers()) {
         await expect(app.query("UPDATE memseal.audit_event SET outcome = 'x'")).rejects.toThrow("permission denied");
         await expect(app.query("DELETE FROM memseal.audit_event")).rejects.toThrow("permission denied");
         await expect(app.query("UPDATE memseal.tenant_key SET wrapped = ''")).rejects.toThrow("permission denied");
-        await expect(app.query("SELECT FROM memseal.api_key")).rejects.toThrow("permission denied");
+        for (const table of ["api_key", "key_event"]) await expect(app.query(`SELECT FROM memseal.${table}`)).rejects.toThrow("permission denied");
         await expect(app.query("ALTER TABLE memseal.memory NO FORCE ROW LEVEL SECURITY")).rejects.toThrow("must be owner");
       });
     });

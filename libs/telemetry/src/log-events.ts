@@ -21,6 +21,8 @@ const FIELDS = {
   /** A sentence of our own, or a signal. */
   reason: isForm(OWN_WORDS),
   child: isForm(/^[a-z-]{1,32}$/),
+  /** The public half of an API key. */
+  keyId: isForm(/^[A-Za-z0-9]{12}$/),
 } as const;
 
 export interface LogFields {
@@ -35,6 +37,7 @@ export interface LogFields {
   provider?: string;
   reason?: string;
   child?: string;
+  keyId?: string;
   /** Class, code and place are printed, and no message that is not our own. */
   error?: unknown;
 }
@@ -61,6 +64,10 @@ export const LOG_EVENTS = {
   "request failed": ["code", "requestId", "error"],
   "sealed rows do not open": ["count"],
   "integrity failure not audited": ["error"],
+  /** Somebody showed the right secret of a key whose row is not as it was written. */
+  "api key refused": ["keyId", "reason"],
+  /** Of those that there are at a start. */
+  "api keys would be refused": ["count", "reason"],
   "maintenance failed": ["count", "error"],
   /** Texts leave this machine. */
   "texts are sent to an embedding endpoint": ["address", "model"],

@@ -23,6 +23,11 @@ export const METRICS = {
   memseal_rerank_skipped_total: { type: "counter", help: "Searches answered in fused order.", labels: { reason: null } },
   memseal_dense_skipped_total: { type: "counter", help: "Searches answered by words alone.", labels: { reason: null } },
   memseal_integrity_failures_total: { type: "counter", help: "Sealed rows that do not open, each counted once.", labels: {} },
+  memseal_api_keys_refused_total: {
+    type: "counter",
+    help: "API keys shown with their right secret whose row is not as it was written: without a MAC, or with that of another row.",
+    labels: { reason: ["unauthenticated", "altered"] },
+  },
   memseal_index_bytes: { type: "gauge", help: "Tenant indexes in memory, by estimate.", labels: {} },
   memseal_index_refreshes_total: {
     type: "counter",

@@ -13,4 +13,6 @@ export class ApiKeyEntity {
   @Column({ name: "created_at", type: "timestamptz", default: () => "now()" }) createdAt!: Date;
   @Column({ name: "expires_at", type: "timestamptz", nullable: true }) expiresAt!: Date | null;
   @Column({ name: "revoked_at", type: "timestamptz", nullable: true }) revokedAt!: Date | null;
+  /** Over all of the above; null until the key of an earlier release is sealed. */
+  @Column({ type: "bytea", nullable: true }) mac!: Buffer | null;
 }

@@ -1,5 +1,6 @@
 import type { QueryRunner } from "typeorm";
 import { ROLES } from "../roles.js";
+import { createKeyLookup, dropKeyLookup } from "./key-lookup.js";
 import { isolateTenants } from "./row-security.js";
 import { recordSchema, type SchemaMigration } from "./schema-migration.js";
 
@@ -113,25 +114,6 @@ const GRANTS = `
   GRANT SELECT, INSERT, UPDATE ON memseal.api_key TO ${ROLES.keys};
 `;
 
-/** The auth role's only right. The function owner alone sees api_key, and both arguments must match. */
-const KEY_LOOKUP = `
-  GRANT CREATE ON SCHEMA memseal TO ${ROLES.keys};
-  SET LOCAL ROLE ${ROLES.keys};
-  CREATE FUNCTION memseal.resolve_api_key(wanted_id text, wanted_hash bytea)
-    RETURNS TABLE (user_hash bytea, namespace text, scopes text[])
-    LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-    AS $$
-      SELECT k.user_hash, k.namespace, k.scopes
-      FROM memseal.api_key AS k
-      WHERE k.key_id = wanted_id AND k.secret_hash = wanted_hash
-        AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now())
-    $$;
-  REVOKE ALL ON FUNCTION memseal.resolve_api_key FROM PUBLIC;
-  GRANT EXECUTE ON FUNCTION memseal.resolve_api_key TO ${ROLES.auth};
-  RESET ROLE;
-  REVOKE CREATE ON SCHEMA memseal FROM ${ROLES.keys};
-`;
-
 export class FirstLight0001000000000 implements SchemaMigration {
   readonly number = 1;
   readonly minService = 1;
@@ -144,12 +126,12 @@ export class FirstLight0001000000000 implements SchemaMigration {
     await runner.query("ALTER TABLE memseal.api_key FORCE ROW LEVEL SECURITY");
     await runner.query(`CREATE POLICY key_administration ON memseal.api_key TO ${ROLES.keys} USING (true) WITH CHECK (true)`);
     await runner.query(GRANTS);
-    await runner.query(KEY_LOOKUP);
+    await createKeyLookup(runner);
     await recordSchema(runner, this);
   }
 
   async down(runner: QueryRunner): Promise<void> {
-    await runner.query(`SET LOCAL ROLE ${ROLES.keys}; DROP FUNCTION memseal.resolve_api_key; RESET ROLE`);
+    await dropKeyLookup(runner);
     for (const table of [...this.drops, "schema_version"]) await runner.query(`DROP TABLE memseal.${table}`);
     await runner.query(`REVOKE ALL ON SCHEMA memseal FROM ${ROLES.app}, ${ROLES.auth}, ${ROLES.keys}`);
   }

@@ -1,0 +1,74 @@
+import { createHmac, createSecretKey, timingSafeEqual, type KeyObject } from "node:crypto";
+import { hkdf, type SecretBytes } from "@memseal/crypto";
+
+/** Microseconds since 1970 in decimal, as the database has them: a Date would drop three digits. */
+export type Microseconds = string;
+
+/** All that the row of an API key says: each of it decides whom the key opens, for what or for how long. */
+export interface ApiKeyRow {
+  keyId: string;
+  secretHash: Uint8Array;
+  /** null for a delegate key, which is bound to no user. */
+  userHash: Uint8Array | null;
+  namespace: string;
+  scopes: readonly string[];
+  createdAt: Microseconds;
+  expiresAt: Microseconds | null;
+  revokedAt: Microseconds | null;
+}
+
+/** What was done to an API key. */
+export interface ApiKeyEvent {
+  /** From 1, without a gap. */
+  n: number;
+  at: Microseconds;
+  action: string;
+  keyId: string;
+}
+
+/**
+ * What shows that rows of API keys, and the chain of what was done to them, are as somebody with the root key wrote them:
+ * HMAC-SHA256 under two keys that HKDF makes of it for this alone.
+ */
+export class ApiKeyMacs {
+  readonly #rows: KeyObject;
+  readonly #events: KeyObject;
+
+  constructor(rootKey: SecretBytes) {
+    const derive = (use: string) => createSecretKey(hkdf(rootKey.reveal(), Buffer.from(`memseal/v1/root/${use}`)));
+    this.#rows = derive("api-key-row");
+    this.#events = derive("api-key-event");
+  }
+
+  /** 32 bytes over every column. */
+  ofRow({ keyId, secretHash, userHash, namespace, scopes, createdAt, expiresAt, revokedAt }: ApiKeyRow): Buffer {
+    return macOf(this.#rows, [keyId, secretHash, userHash, namespace, createdAt, expiresAt, revokedAt, ...scopes]);
+  }
+
+  /** Whether a row is the one that this MAC was made for. */
+  isOfRow(row: ApiKeyRow, mac: Uint8Array): boolean {
+    const expected = this.ofRow(row);
+    return mac.byteLength === expected.byteLength && timingSafeEqual(expected, mac);
+  }
+
+  /** 32 bytes over an event and the MAC before it; none before the first. */
+  ofEvent({ n, at, action, keyId }: ApiKeyEvent, before: Uint8Array | undefined): Buffer {
+    return macOf(this.#events, [before ?? null, String(n), at, action, keyId]);
+  }
+}
+
+/** Each part as 0x00 where it is absent, else 0x01 | length u32 | bytes: no two lists of parts are the same bytes. */
+function macOf(key: KeyObject, parts: readonly (string | Uint8Array | null)[]): Buffer {
+  const mac = createHmac("sha256", key);
+  for (const part of parts) {
+    if (part === null) {
+      mac.update(Buffer.of(0));
+      continue;
+    }
+    const bytes = typeof part === "string" ? Buffer.from(part, "utf8") : part;
+    const head = Buffer.of(1, 0, 0, 0, 0);
+    head.writeUInt32BE(bytes.byteLength, 1);
+    mac.update(head).update(bytes);
+  }
+  return mac.digest();
+}
