@@ -19,7 +19,7 @@ afterAll(async () => {
 
 const ask = (request: Ask) => gateway.ask("http", { key, ...request });
 const search = (): Promise<Answer> => ask({ method: "search", json: { query: "Where was the moth?" } });
-const stored = async () => (await ask({ method: "list" })).body["results"] as { text: string }[];
+const stored = async () => (await ask({ method: "list" })).body["results"] as { id: string; text: string }[];
 
 /** The first answer that is as it should be, or after ten seconds the last one. */
 async function soon(wanted: Json): Promise<Json> {
@@ -65,10 +65,15 @@ describe("without the models", () => {
     expect(await stored()).toEqual(before);
   });
 
-  it("a write with a vector is stored", async () => {
+  it("a write with a vector is stored, and whoever speaks in it may change, where in one that the embedder made nobody may", async () => {
     const { code } = await ask({ method: "add", json: { memories: [{ text: "COBOL came later.", vector: Array(384).fill(1) }] } });
     expect(code).toBe("ok");
-    expect((await stored())[0]).toMatchObject({ text: "COBOL came later." });
+    const [own, embedded] = await stored();
+    expect(own).toMatchObject({ text: "COBOL came later." });
+    for (const transport of TRANSPORTS) {
+      expect(await gateway.ask(transport, { method: "update", key, json: { id: own.id, role: `Grace over ${transport}` } })).toMatchObject({ code: "ok", body: { role: `Grace over ${transport}` } });
+      expect(await gateway.ask(transport, { method: "update", key, json: { id: embedded.id, role: "Grace" } })).toMatchObject({ code: "unavailable", retryAfter: "1" });
+    }
   });
 
   it("the embedder alone brings meaning back, and order stays fused", async () => {

@@ -1,4 +1,4 @@
-import { fromTimestamp, type Memory } from "@memseal/contracts";
+import { fromTimestamp, speakerOf, type Memory } from "@memseal/contracts";
 
 const DAY = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "long", year: "numeric", timeZone: "UTC" });
 
@@ -7,11 +7,6 @@ const DAY = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "long", ye
  * scored; a passage may have 50,000, more than the reranker takes once date and speaker stand before it.
  */
 const MAX_CHARACTERS = 4_000;
-
-/** Who a memory speaks as, to the models: the role, or where there is none the source. */
-export function speakerOf({ role, source }: Pick<Memory, "role" | "source">): string | undefined {
-  return role ?? source;
-}
 
 /**
  * What the cross-encoder reads: `[8 May 2023] speaker: text`, the form its quality was measured with, cut to 4,000 code

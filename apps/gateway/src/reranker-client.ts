@@ -29,17 +29,17 @@ export class RerankerClient {
   }
 
   /**
-   * Windows of each document, in its order.
+   * Windows of each document, in its order. field: where the caller sent them.
    * @throws UnavailableError without an embedder; InvalidArgumentError when they make more chunks than fit in a call
    */
-  async embedDocuments(call: Call, request: EmbedDocumentsRequest): Promise<EmbedDocumentsResponse> {
+  async embedDocuments(call: Call, request: EmbedDocumentsRequest, field: string): Promise<EmbedDocumentsResponse> {
     try {
       return await send(call, "embedder", this.#embedder, EmbedderService.embedDocuments, request);
     } catch (error) {
       if (!(error instanceof AppError)) throw error;
       switch (error.code) {
         case "invalid_argument":
-          throw tooManyChunks();
+          throw tooManyChunks(field);
         case "unavailable":
           throw new UnavailableError("the embedder cannot be reached and nothing was stored; try again, or send a vector with each memory", { cause: error });
         default:
@@ -84,8 +84,8 @@ function notEachScored(): AppError {
 }
 
 /** A call whose texts make more chunks than one call may add. */
-export function tooManyChunks(): InvalidArgumentError {
-  return new InvalidArgumentError("memories", `make more than ${LIMITS.chunksPerCall} chunks: split them over several calls`);
+export function tooManyChunks(field: string): InvalidArgumentError {
+  return new InvalidArgumentError(field, `more than ${LIMITS.chunksPerCall} chunks in one call: split it over several, or shorten it`);
 }
 
 function send<Request, Response>({ requestId, deadlineMs, signal }: Call, peer: string, channel: Client, method: MethodDefinition<Request, Response>, request: Request): Promise<Response> {

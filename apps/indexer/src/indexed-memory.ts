@@ -1,4 +1,4 @@
-import { filterableMetadata } from "@memseal/contracts/indexer";
+import { filterableMetadata, speakerOf } from "@memseal/contracts/indexer";
 import type { ChunkEmbedding } from "@memseal/crypto";
 import type { Fields, IndexedMemory } from "@memseal/retrieval";
 import type { SealedMemory } from "@memseal/storage";
@@ -13,7 +13,7 @@ export function indexedMemory(row: SealedMemory, content: MemoryContent, chunks:
     rowVersion: row.rowVersion,
     position: row.position,
     ...fieldsOf(row, content),
-    heading: headingOf(content.occurredAt ?? row.createdAt, content.role ?? content.source),
+    heading: headingOf(content.occurredAt ?? row.createdAt, speakerOf(content)),
     chunks: chunks.map(({ start, end, vector }) => ({ start, end, vector, text: slice(start, end) })),
   };
 }

@@ -97,6 +97,14 @@ describe("an exact duplicate", () => {
     expect((await totals(tenant)).memories).toBe("2");
   });
 
+  it("is one whoever made its vector", async () => {
+    const tenant = newTenant();
+    const [embedded] = await put(tenant, [note("walnuts")]);
+    expect(await put(tenant, [note("walnuts", { hasOwnVector: true })])).toEqual([{ ...embedded, event: "duplicate" }]);
+    await indexer.update.update(indexer.callOf(tenant), { id: embedded.id, changes: { tags: ["x"] }, chunks: [], model: "" });
+    expect(eventsOf(await put(tenant, [note("walnuts", { tags: ["x"] })]))).toEqual([["duplicate", 2, undefined]]);
+  });
+
   it("of what was deleted is stored anew", async () => {
     const tenant = newTenant();
     const [{ id }] = await put(tenant, [note("walnuts")]);

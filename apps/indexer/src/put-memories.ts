@@ -129,7 +129,7 @@ export class PutMemories {
       // The embedder makes the same vectors of the same text; a caller's own may have changed.
       const isSame = before !== undefined && !hasOwnVector && hex(before.contentRef) === hex(refs.contentRef);
       const at = { id: before?.id ?? uuidV7(), rowVersion: (before?.rowVersion ?? 0) + 1, generation };
-      planned.push({ refs, expiresAt: content.expiresAt, before, sealed: isSame ? undefined : sealMemory(content, chunks, { tenant, keyring: keys.keyring }, at) });
+      planned.push({ refs, expiresAt: content.expiresAt, before, sealed: isSame ? undefined : sealMemory({ ...content, hasOwnVector }, chunks, { tenant, keyring: keys.keyring }, at) });
       await slices.pause();
     }
     return planned;

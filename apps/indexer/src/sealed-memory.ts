@@ -14,6 +14,8 @@ export interface MemoryContent {
   metadata?: Readonly<Record<string, unknown>> | undefined;
   occurredAt?: Date | undefined;
   expiresAt?: Date | undefined;
+  /** Whether the vector is the caller's own; undefined of what releases before stored. */
+  hasOwnVector?: boolean | undefined;
 }
 
 /** Who and under which keys: the two things every seal and open needs. */
@@ -35,13 +37,14 @@ export type SealedContent = Pick<NewSealedMemory, "id" | "rowVersion" | "textCip
 /** Seals a memory and its chunks for one id, version and generation. */
 export function sealMemory(content: MemoryContent, chunks: readonly ChunkEmbedding[], { tenant, keyring }: TenantSeal, { id, rowVersion, generation }: SealedAt): SealedContent {
   const rowId = uuidBytes(id);
-  const { text, tags, metadata: given, occurredAt, expiresAt, ...rest } = content;
+  const { text, tags, metadata: given, occurredAt, expiresAt, hasOwnVector, ...rest } = content;
   const metadata = SealedMetadata.encode({
     ...rest,
     tags: [...tags],
     metadata: given,
     occurredAt: occurredAt && toTimestamp(occurredAt),
     expiresAt: expiresAt && toTimestamp(expiresAt),
+    ownVector: hasOwnVector,
   }).finish();
   return {
     id,
@@ -73,12 +76,13 @@ export function openMemory(row: Pick<SealedMemory, "id" | "rowVersion" | "textCi
   const { rowVersion } = row;
   const rowId = uuidBytes(row.id);
   const text = open(row.textCipher, keyring, { tenant, rowId, field: FIELD.text, rowVersion }).toString("utf8");
-  const { occurredAt, expiresAt, ...rest } = SealedMetadata.decode(open(row.metaCipher, keyring, { tenant, rowId, field: FIELD.metadata, rowVersion }));
+  const { occurredAt, expiresAt, ownVector, ...rest } = SealedMetadata.decode(open(row.metaCipher, keyring, { tenant, rowId, field: FIELD.metadata, rowVersion }));
   return {
     text,
     ...rest,
     occurredAt: occurredAt && fromTimestamp(occurredAt, "occurred_at"),
     expiresAt: expiresAt && fromTimestamp(expiresAt, "expires_at"),
+    hasOwnVector: ownVector,
   };
 }
 

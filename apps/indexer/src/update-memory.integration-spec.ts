@@ -109,6 +109,52 @@ describe("an update", () => {
   });
 });
 
+describe("an update of who speaks", () => {
+  const AT_LEAST = 0.999;
+  const similarity = async (tenant: UserHash, id: string, vector: Float32Array) => {
+    const { candidates } = await indexer.search.search(tenant, { query: "note", vector, candidates: 50, mode: "dense" });
+    return candidates.find(({ memory }) => memory?.id === id)?.scores?.similarity ?? 0;
+  };
+  const change = async (tenant: UserHash, id: string, changes: MemoryChanges, { vector, embeddedVersion, model = "m" }: { vector?: Float32Array; embeddedVersion?: number; model?: string }) => {
+    const chunks = vector === undefined ? [] : [{ start: 0, end: 1, vector }];
+    return (await indexer.update.update(indexer.callOf(tenant), { id, changes, chunks, model: vector === undefined ? "" : model, embeddedVersion })).answer;
+  };
+
+  it("needs no embedding where the vector is the caller's own, and keeps it whatever is sent", async () => {
+    const tenant = newTenant();
+    const own = randomVector();
+    const [mine] = await indexer.add(tenant, [{ ...notes(1)[0], vector: own, hasOwnVector: true }, notes(1)[0]]);
+    expect(await change(tenant, mine, { role: "Maya" }, { embeddedVersion: 0 })).toMatchObject({ role: "Maya", version: 2 });
+    // As a gateway of the release before does it.
+    expect(await change(tenant, mine, { role: "Ada" }, { vector: randomVector(), embeddedVersion: 2 })).toMatchObject({ role: "Ada", version: 3 });
+    expect(await change(tenant, mine, { source: null, tags: ["a"] }, {})).toMatchObject({ version: 4 });
+    expect(await similarity(tenant, mine, own)).toBeGreaterThan(AT_LEAST);
+  });
+
+  it("needs one of the version there is where the embedder made the vectors, and none where the same one speaks", async () => {
+    const tenant = newTenant();
+    const id = (await indexer.put1(tenant, { ...notes(1)[0], role: "Maya" })).id;
+    for (const embeddedVersion of [0, 7]) {
+      await expect(change(tenant, id, { role: "Ada" }, { embeddedVersion, vector: embeddedVersion === 0 ? undefined : randomVector() })).rejects.toMatchObject({ code: "aborted", field: "embedded_version" });
+    }
+    expect(await change(tenant, id, { role: "Maya", source: "mail" }, { embeddedVersion: 0 })).toMatchObject({ source: "mail", version: 2 });
+    const anew = randomVector();
+    await change(tenant, id, { role: null }, { vector: anew, embeddedVersion: 2 });
+    expect(await similarity(tenant, id, anew)).toBeGreaterThan(AT_LEAST);
+  });
+
+  it("follows whoever made the vector last", async () => {
+    const tenant = newTenant();
+    const [id] = await indexer.add(tenant, [{ ...notes(1)[0], hasOwnVector: true }, notes(1)[0]]);
+    await change(tenant, id, { text: "a" }, { vector: randomVector(), embeddedVersion: 1 });
+    await expect(change(tenant, id, { role: "Ada" }, { embeddedVersion: 0 })).rejects.toMatchObject({ field: "embedded_version" });
+    const own = randomVector();
+    await change(tenant, id, { text: "b" }, { vector: own, model: "" });
+    await change(tenant, id, { role: "Ada" }, { embeddedVersion: 0 });
+    expect(await similarity(tenant, id, own)).toBeGreaterThan(AT_LEAST);
+  });
+});
+
 describe("a history", () => {
   it("shows each version as it was, with its time, and none of another user's", async () => {
     const [tenant, other] = [newTenant(), newTenant()];

@@ -1,5 +1,5 @@
-import type { Memory, MemoryChanges, UpdateCommand } from "@memseal/contracts/indexer";
-import { OpenError, type ChunkEmbedding } from "@memseal/crypto";
+import { speakerOf, type ChunkVector, type Memory, type MemoryChanges, type UpdateCommand } from "@memseal/contracts/indexer";
+import { OpenError, type UserHash } from "@memseal/crypto";
 import { AppError, DataLossError, InvalidArgumentError, NotFoundError } from "@memseal/errors";
 import type { TenantKeys } from "@memseal/keys";
 import { KEPT_VERSIONS, type ActiveGeneration, type MemoryStore, type SealedChunk, type SealedMemory, type TenantDatabase, type TenantStore } from "@memseal/storage";
@@ -9,16 +9,15 @@ import { canonicalJson } from "./canonical-json.js";
 import type { IntegrityFailures } from "./integrity-failures.js";
 import { refsOfContent } from "./memory-refs.js";
 import type { ReadMemories } from "./read-memories.js";
-import { openChunks, openMemory, sealedBytes, sealMemory, sealsOf, toMessage, type MemoryContent, type TenantSeal } from "./sealed-memory.js";
+import { openChunks, openMemory, sealedBytes, sealMemory, sealsOf, toMessage, type MemoryContent } from "./sealed-memory.js";
 import { claimModel, embeddingMismatch, isSameEmbedding, requestOf } from "./tenant-embedding.js";
 import { WriteConflict } from "./tenant-writes.js";
 import type { PreparedWrite, WritePath, Written } from "./write-path.js";
 
-/** A memory as it was read. Its chunks were read where they are kept, since nothing came to replace them. */
+/** A memory as it was read, with its chunks where they may stay: its text does not change. */
 interface StoredMemory {
   readonly row: SealedMemory;
   readonly rowChunks: readonly SealedChunk[];
-  readonly isKept: boolean;
 }
 
 /** Changes a memory: its next version is sealed anew, whole, and the one before becomes history. */
@@ -48,30 +47,30 @@ export class UpdateMemory {
         encode: ({ version }) => Buffer.from(String(version)),
         decode: (kept) => this.reads.version(call.tenant, id, Number(kept)),
       },
-      prepare: (active) => this.#prepare(call, keepingOwnVectors(command, active), active),
+      prepare: (active) => this.#prepare(call, command, active),
     });
   }
 
   async #prepare(call: TenantCall, command: UpdateCommand, active: ActiveGeneration | undefined): Promise<PreparedWrite<Memory>> {
     if (active === undefined) throw new NotFoundError("memory");
     const { id, changes } = command;
-    const stored = await this.#read(call, command, active);
-    const { row, rowChunks } = stored;
-    const chunkCount = command.chunks.length > 0 ? command.chunks.length : rowChunks.length;
-    const keys = await this.keys.forSealing(call.tenant, row.epoch, sealsOf(chunkCount));
+    const { row, rowChunks } = await this.#read(call, command, active);
+    const held = { tenant: call.tenant, keyring: (await this.keys.get(call.tenant, row.epoch)).keyring };
+    const before = this.#open(row, call.tenant, () => openMemory(row, held));
+    const given = givenChunks(command, before, row.rowVersion, active);
+    const content = { ...changed(before, changes), hasOwnVector: given === undefined ? before.hasOwnVector : command.model === "" };
+    const chunks = given ?? this.#open(row, call.tenant, () => openChunks(rowChunks, held));
+    const keys = await this.keys.forSealing(call.tenant, row.epoch, sealsOf(chunks.length));
     const seal = { tenant: call.tenant, keyring: keys.keyring };
-    const opened = this.#open(stored, seal);
-    const content = changed(opened.content, changes);
-    const chunks = command.chunks.length > 0 ? command.chunks : opened.chunks;
     const at = { id, rowVersion: row.rowVersion + 1, generation: active.generation };
     const sealed = { ...sealMemory(content, chunks, seal, at), ...refsOfContent(content, await keys.referenceKey()), position: row.position };
     return {
       keys,
-      chunks: chunkCount,
+      chunks: chunks.length,
       commit: async (tx, turn, references) => {
         if (turn.generation !== active.generation) throw new WriteConflict();
         if (content.expiresAt !== undefined && content.expiresAt <= turn.at) throw new InvalidArgumentError("expires_at", "must be later than now");
-        if (command.chunks.length > 0) await claimModel(tx, this.tenants, command, active);
+        if (given !== undefined) await claimModel(tx, this.tenants, command, active);
         const replaced = await this.store.updateMemories(tx, turn, [sealed]);
         if (replaced === undefined) throw new WriteConflict();
         turn.add({ memories: 0, bytes: sealedBytes([sealed]) - replaced.chunkBytes });
@@ -83,15 +82,12 @@ export class UpdateMemory {
     };
   }
 
-  /** The memory, with its chunks where they are to stay. */
-  async #read(call: TenantCall, { id, ifMatch, chunks, model, embeddedVersion }: UpdateCommand, active: ActiveGeneration): Promise<StoredMemory> {
-    const given = { model, dimension: chunks[0]?.vector.length ?? 0 };
-    if (chunks.length > 0 && !isSameEmbedding(given, active)) throw embeddingMismatch(given, active, "vector");
+  async #read(call: TenantCall, { id, ifMatch, changes }: UpdateCommand, active: ActiveGeneration): Promise<StoredMemory> {
     const { row, rowChunks } = await this.database.withTenant(
       call.tenant,
       async (tx) => ({
         row: (await this.store.readMemories(tx, [id]))[0],
-        rowChunks: chunks.length > 0 ? [] : await this.store.readChunks(tx, { id, generation: active.generation }),
+        rowChunks: changes.text !== undefined ? [] : await this.store.readChunks(tx, { id, generation: active.generation }),
       }),
       { snapshot: true },
     );
@@ -99,26 +95,35 @@ export class UpdateMemory {
     if (ifMatch !== undefined && row.rowVersion !== ifMatch) {
       throw new AppError("failed_precondition", `the memory has version ${row.rowVersion} by now: read it and decide again`);
     }
-    if (embeddedVersion !== undefined && row.rowVersion !== embeddedVersion) {
-      throw new AppError("aborted", "the memory changed while it was embedded: embed it again", { field: "embedded_version" });
-    }
-    return { row, rowChunks, isKept: chunks.length === 0 };
+    return { row, rowChunks };
   }
 
-  #open({ row, rowChunks, isKept }: StoredMemory, seal: TenantSeal): { content: MemoryContent; chunks: ChunkEmbedding[] } {
+  #open<T>(row: SealedMemory, tenant: UserHash, open: () => T): T {
     try {
-      return { content: openMemory(row, seal), chunks: isKept ? openChunks(rowChunks, seal) : [] };
+      return open();
     } catch (error) {
       if (!(error instanceof OpenError)) throw error;
-      this.damage.report(seal.tenant, row.epoch, [row]);
+      this.damage.report(tenant, row.epoch, [row]);
       throw new DataLossError(row.id, { cause: error });
     }
   }
 }
 
-/** A user whose vectors are all of callers' own making keeps them until their text changes: who speaks is not in them. */
-function keepingOwnVectors(command: UpdateCommand, active: ActiveGeneration | undefined): UpdateCommand {
-  return command.changes.text === undefined && active?.model === "" ? { ...command, chunks: [] } : command;
+/**
+ * The chunks that replace the memory's; undefined where those stay. A caller's own vector stays until the text changes: who
+ * speaks is not in it.
+ * @throws AppError aborted for chunks that were made of another version, or were not made and are needed; as embeddingMismatch says
+ */
+function givenChunks({ changes, chunks, model, embeddedVersion }: UpdateCommand, before: MemoryContent, version: number, active: ActiveGeneration): readonly ChunkVector[] | undefined {
+  if (changes.text === undefined && (active.model === "" || before.hasOwnVector === true)) return undefined;
+  const isReembedded = chunks.length > 0 || speakerOf(changed(before, changes)) !== speakerOf(before);
+  if (isReembedded && embeddedVersion !== undefined && embeddedVersion !== version) {
+    throw new AppError("aborted", "the memory changed while it was embedded: embed it again", { field: "embedded_version" });
+  }
+  if (chunks.length === 0) return undefined;
+  const given = { model, dimension: chunks[0].vector.length };
+  if (!isSameEmbedding(given, active)) throw embeddingMismatch(given, active, "vector");
+  return chunks;
 }
 
 /** undefined leaves a field as it is, null clears it. */

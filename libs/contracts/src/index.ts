@@ -13,6 +13,7 @@ export {
 } from "./from-json.js";
 export { FILE_DESCRIPTORS } from "./generated/descriptors.js";
 export { LIMITS } from "./limits.js";
+export { speakerOf } from "./speaker.js";
 export { codePointLength } from "./text.js";
 export { toTimestamp, fromTimestamp } from "./timestamp.js";
 export { parseAdd, type AddMemories, type NewMemory } from "./memory-to-domain.js";

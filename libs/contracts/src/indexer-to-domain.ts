@@ -38,7 +38,7 @@ export interface UpdateCommand extends Pick<MemoryUpdate, "id" | "ifMatch" | "ch
   /** Empty: the memory's chunks stay. */
   readonly chunks: readonly ChunkVector[];
   readonly model: string;
-  /** The version of the memory that the chunks were made of. */
+  /** The version of the memory that the chunks were made of; 0 where none were made and some may be needed. */
   readonly embeddedVersion?: number | undefined;
 }
 

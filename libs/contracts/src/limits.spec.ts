@@ -140,7 +140,7 @@ const CHECKS: Record<string, Check> = {
   embedded: items(0, LIMITS.memoriesPerCall, record), ids: distinct(items(1, LIMITS.memoriesPerCall, isId)), limit: whole(1, LIMITS.listPage), candidates: whole(1, LIMITS.topK),
   mode: (value: unknown) => ["hybrid", "lexical", "dense"].includes(value as string), context: isBoolean, rerank: isBoolean, explain: isBoolean, dryRun: isBoolean, all: (value: unknown) => value === true, threshold: (value: number) => value >= -1 && value <= 1,
   halfLifeDays: (value: number) => value > 0 && value <= LIMITS.halfLifeDays, ttlS: whole(1, LIMITS.tokenTtlS), scopes: distinct(items(1, 3, (value: string) => ["read", "write", "admin"].includes(value))),
-  content: record, changes: (value: object) => Object.values(value).some((one) => one !== undefined) && holds(value, null), chunks: items(0, LIMITS.chunksPerCall, record), hasOwnVector: isBoolean, dimension: whole(1, LIMITS.vectorDimensions),
+  sentAs: (value: unknown) => value === "memories" || value === "messages", content: record, changes: (value: object) => Object.values(value).some((one) => one !== undefined) && holds(value, null), chunks: items(0, LIMITS.chunksPerCall, record), hasOwnVector: isBoolean, dimension: whole(1, LIMITS.vectorDimensions),
   start: whole(0, LIMITS.textCharacters - 1), end: whole(1, LIMITS.textCharacters), model: (value: string) => isText(value, LIMITS.labelCharacters),
   selection: (value: object) => Object.keys(value).length === 1 && holds(value), keyId: (value: string) => isText(value, LIMITS.labelCharacters), secretHash: (value: Buffer) => value.length === 32,
   filter: (value: Filter) => isFilter(value, 1) && leaves(value) <= LIMITS.filterLeaves,

@@ -29,12 +29,15 @@ export interface NewMemory {
 
 export interface AddMemories extends ClaimedUser {
   readonly memories: readonly NewMemory[];
+  /** As what the caller sent them: a fault of one is named by that. */
+  readonly sentAs: "memories" | "messages";
 }
 
 /** Messages become memories of their run. @throws InvalidArgumentError with the path of the fault, as all parsers here */
 export function parseAdd(message: wire.AddRequest): AddMemories {
-  const memories = message.messages.length > 0 ? parseConversation(message) : parseMemories(message);
-  return Object.freeze({ memories: Object.freeze(memories), userId: parseUserId(message.userId) });
+  const sentAs = message.messages.length > 0 ? "messages" : "memories";
+  const memories = sentAs === "messages" ? parseConversation(message) : parseMemories(message);
+  return Object.freeze({ memories: Object.freeze(memories), sentAs, userId: parseUserId(message.userId) });
 }
 
 /** One new memory; both services parse it so. */

@@ -65,8 +65,8 @@ export const REQUEST_SCHEMAS: Properties = {
   UpdateRequest: closed({
     text: TEXT,
     agent_id: nullable(label("The agent it belongs to.")),
-    role: nullable(label("Who speaks.")),
-    source: nullable(label("Where it comes from.")),
+    role: nullable(label("Who speaks. The embedder reads it with the text; a caller's own vector stays as it is.")),
+    source: nullable(label("Where it comes from. Without a role it is who speaks.")),
     tags: nullable(TAGS),
     metadata: nullable({ ...METADATA, description: "Replaces the whole object." }),
     occurred_at: nullable(OCCURRED_AT),

@@ -81,11 +81,17 @@ export interface UpdateRequest {
   changes:
     | UpdateRequest1
     | undefined;
-  /** Replace the memory's chunks. With a new text always; without one where what the vectors were made of changes. */
+  /**
+   * Replace the memory's chunks. With a new text always; without one where who speaks changes, which the embedder reads, too:
+   * they are left out where the memory's vector is the caller's own, and stays.
+   */
   chunks: Chunk[];
   /** As in PutRequest. */
   model: string;
-  /** The version of the memory that the chunks were made of: if it has another one by now, ABORTED with the field embedded_version. */
+  /**
+   * The version of the memory that the chunks were made of: if it has another one by now, ABORTED with the field embedded_version.
+   * 0 with no chunks: so, too, if the change needs new ones.
+   */
   embeddedVersion?: number | undefined;
 }
 

@@ -22,7 +22,11 @@ export interface SealedMetadata {
   occurredAt: Timestamp | undefined;
   key?: string | undefined;
   runId?: string | undefined;
-  expiresAt: Timestamp | undefined;
+  expiresAt:
+    | Timestamp
+    | undefined;
+  /** Whether the caller made the memory's vector. Not known of what releases before stored. */
+  ownVector?: boolean | undefined;
 }
 
 export const MEMSEAL_SEALED_V1_PACKAGE_NAME = "memseal.sealed.v1";
@@ -59,6 +63,9 @@ export const SealedMetadata: MessageFns<SealedMetadata> = {
     }
     if (message.expiresAt !== undefined) {
       Timestamp.encode(message.expiresAt, writer.uint32(74).fork()).join();
+    }
+    if (message.ownVector !== undefined) {
+      writer.uint32(80).bool(message.ownVector);
     }
     return writer;
   },
@@ -146,6 +153,14 @@ export const SealedMetadata: MessageFns<SealedMetadata> = {
             }
 
             message.expiresAt = Timestamp.decode(reader, reader.uint32());
+            continue;
+          }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.ownVector = reader.bool();
             continue;
           }
         }
