@@ -103,6 +103,16 @@ describe.each(TRANSPORTS)("over %s", (transport) => {
     expect((await replica.ask(transport, { method: "list", key: token })).code).toBe("ok");
   });
 
+  it("each exchange for a token is in the audit trail of its user, once there is one", async () => {
+    const [admin, user] = [await stack.createDelegateKey("shop", ["write", "admin"]), `cay-${transport}`];
+    const exchange = async () => String((await ask(admin, { method: "createToken", json: { user_id: user, scopes: ["write", "admin"], ttl_s: 60 } })).body["token"]);
+    const token = await exchange();
+    expect(await codeOf(token, { method: "add", json: { memories: [{ text: "x", vector }] } })).toBe("ok");
+    await exchange();
+    const { body } = await ask(token, { method: "listAudit" });
+    expect((body["results"] as { action: string }[]).map(({ action }) => action)).toEqual(["token", "add"]);
+  });
+
   it("a delegate key hands out no scope that it lacks, for no longer than 900 s, and to no odd name", async () => {
     const exchange = (json: Json) => ask(delegate, { method: "createToken", json: { user_id: "ann", scopes: ["read"], ttl_s: 60, ...json } });
     expect(await exchange({ scopes: ["admin"] })).toMatchObject({ code: "permission_denied" });

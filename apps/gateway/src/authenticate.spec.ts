@@ -7,7 +7,7 @@ import type { ResolveKeyRequest, ResolveKeyResponse } from "@memseal/contracts/i
 import { SecretBytes, userHash } from "@memseal/crypto";
 import { NotFoundError, UnauthenticatedError, UnavailableError } from "@memseal/errors";
 import { Authenticator, requireDelegate, requireOwnUser, requireScope, requireUser, type AuthenticatorParts } from "./authenticate.js";
-import type { Call, Delegate } from "./call.js";
+import type { Call, Delegate, DelegateCall } from "./call.js";
 import { CreateToken } from "./create-token.js";
 
 const pepper = SecretBytes.of(Buffer.alloc(32, 7));
@@ -103,7 +103,20 @@ describe("an API key", () => {
 
 describe("a delegate key", () => {
   const delegate: Delegate = { tenant: undefined, namespace: "shop", actor: "api-key d", scopes: ["read", "write", "delegate"], keyId: "d" };
-  const tokens = new CreateToken({ tenantSecret, userTokens });
+  let noted: string[] = [];
+  let isAway = false;
+  const indexer = {
+    noteToken: ({ delegate: { actor } }: DelegateCall, tenantOfToken: string) => {
+      if (isAway) return Promise.reject(new UnavailableError("away"));
+      noted.push(`${actor} ${tenantOfToken}`);
+      return Promise.resolve();
+    },
+  };
+  const tokens = new CreateToken({ indexer, tenantSecret, userTokens });
+  beforeEach(() => {
+    noted = [];
+    isAway = false;
+  });
   const exchange = (request: Partial<CreateTokenRequest> = {}) => tokens.create({ ...call, delegate }, { userId: "42", scopes: ["read"], ttlS: 60, ...request });
 
   it("acts for no user itself", () => {
@@ -122,11 +135,19 @@ describe("a delegate key", () => {
     expect(() => requireDelegate(caller)).toThrow(/stands for a user/);
   });
 
+  it("is given no token that the user's audit trail does not name it for", async () => {
+    await exchange();
+    expect(noted).toEqual([`api-key d ${userHash(tenantSecret, "42", "shop")}`]);
+    isAway = true;
+    await expect(exchange()).rejects.toMatchObject({ code: "unavailable" });
+  });
+
   it("hands out no scope that it lacks", async () => {
     await expect(exchange({ scopes: ["read", "admin"] })).rejects.toMatchObject({ code: "permission_denied", message: expect.stringContaining("admin") as string });
     await expect(exchange({ scopes: ["delegate"] })).rejects.toMatchObject({ code: "invalid_argument", field: "scopes[0]" });
     await expect(exchange({ ttlS: 901 })).rejects.toMatchObject({ code: "invalid_argument", field: "ttl_s" });
     await expect(exchange({ userId: "\0\x04shop42" })).rejects.toMatchObject({ code: "invalid_argument", field: "user_id" });
+    expect(noted).toEqual([]);
   });
 
   it("of another installation makes tokens that are worth nothing here, as is an assertion", async () => {

@@ -75,7 +75,7 @@ export class GatewayModule {
         { provide: HttpAdmission, useValue: new HttpAdmission(admission) },
         { provide: HttpErrorFilter, useValue: new HttpErrorFilter(log) },
         { provide: Memories, useValue: memories },
-        { provide: CreateToken, useValue: new CreateToken({ tenantSecret, userTokens }) },
+        { provide: CreateToken, useValue: new CreateToken({ indexer, tenantSecret, userTokens }) },
         { provide: IndexerClient, useValue: indexer },
         { provide: Metrics, useValue: metrics },
         { provide: GatewayMetrics, useValue: gatewayMetrics },

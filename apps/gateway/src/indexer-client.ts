@@ -24,9 +24,10 @@ import {
   type SearchResponse,
   type UpdateRequest,
 } from "@memseal/contracts/indexer";
+import type { UserHash } from "@memseal/crypto";
 import { AppError } from "@memseal/errors";
 import { IDEMPOTENCY_KEY, REPLAYED_KEY, REQUEST_ID_KEY, unary, type TransportSecurity } from "@memseal/transport";
-import type { Call, TenantCall } from "./call.js";
+import type { Call, DelegateCall, TenantCall } from "./call.js";
 import { IndexerPool } from "./indexer-pool.js";
 
 const PEER = "indexer";
@@ -94,6 +95,11 @@ export class IndexerClient {
   /** The call's idempotency key is to be one that says nothing: it is kept beside nothing of the user's. */
   erase(call: TenantCall): Promise<Written<ErasureReceipt>> {
     return this.#write(call, methods.erase, {}, "admin");
+  }
+
+  /** Writes into a user's audit trail that a delegate key is given a token of it. */
+  async noteToken({ delegate, ...call }: DelegateCall, tenant: UserHash): Promise<void> {
+    await this.#asTenant({ ...call, caller: { ...delegate, tenant } }, "delegate", methods.noteToken, {});
   }
 
   /** @throws AppError `not_found` for a key that is unknown, expired or revoked, or has another secret */

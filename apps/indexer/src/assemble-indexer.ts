@@ -6,6 +6,7 @@ import { EraseTenant } from "./erase-tenant.js";
 import { IntegrityFailures } from "./integrity-failures.js";
 import { ListAudit } from "./list-audit.js";
 import { ListCursors } from "./list-cursor.js";
+import { NoteToken } from "./note-token.js";
 import { PutMemories } from "./put-memories.js";
 import { ReadMemories } from "./read-memories.js";
 import { SearchMemories } from "./search-memories.js";
@@ -34,6 +35,7 @@ export interface Indexer {
   readonly deletes: DeleteMemories;
   readonly audit: ListAudit;
   readonly erasure: EraseTenant;
+  readonly tokens: NoteToken;
   readonly cache: TenantCache;
   readonly damage: IntegrityFailures;
 }
@@ -54,6 +56,7 @@ export function assembleIndexer({ database, root, log, quotas, cache: cacheOptio
     deletes: new DeleteMemories(database, path, tenants, memories, keys, cache),
     audit: new ListAudit(database, events),
     erasure: new EraseTenant(path, database, tenants, answers, keys, cache, onErased),
+    tokens: new NoteToken(path, keys),
     cache,
     damage,
   };

@@ -48,6 +48,23 @@ describe("the audit trail", () => {
     expect(await broken(tenant)).toEqual([]);
   });
 
+  it("has an event for each token that a delegate key is given, where there is anything to read", async () => {
+    const tenant = newTenant();
+    const note = () => indexer.tokens.note(indexer.callOf(tenant, { actor: "api-key d" }));
+    await note();
+    await indexer.add(tenant, notes(1));
+    await note();
+    await note();
+    const { events: [newest, one, added] } = await indexer.audit.list(tenant, { limit: 100 });
+    expect([newest, one, added].map(({ n, action, target }) => [n, action, target === undefined])).toEqual([[3n, "token", true], [2n, "token", true], [1n, "add", false]]);
+    expect(newest.actor.equals((await (await test.keysOf(tenant)).referenceKey()).reference("actor", "api-key d"))).toBe(true);
+    expect(await broken(tenant)).toEqual([]);
+
+    await indexer.erasure.erase(indexer.callOf(tenant));
+    await note();
+    expect((await rowsOf(tenant)).map(({ action }) => action)).toEqual(["add", "token", "token", "erase"]);
+  });
+
   it("is one chain, however many indexers write at once", async () => {
     const tenant = newTenant();
     await indexer.add(tenant, notes(1));

@@ -1,7 +1,7 @@
 import type { ReferenceKey } from "@memseal/crypto";
 import type { AuditRow } from "@memseal/storage";
 
-export type AuditAction = "add" | "update" | "delete" | "erase" | "integrity_failure";
+export type AuditAction = "add" | "update" | "delete" | "erase" | "token" | "integrity_failure";
 
 /** What is to be remembered of an action: who and on what as blind references. */
 export type AuditEvent = Pick<AuditRow, "actorRef" | "action" | "targetRef" | "outcome">;

@@ -22,6 +22,8 @@ import {
   type ListRequest,
   type ListResponse,
   type Memory,
+  type NoteTokenRequest,
+  type NoteTokenResponse,
   type PutRequest,
   type PutResponse,
   type ResolveKeyRequest,
@@ -39,6 +41,7 @@ import type { TenantCall } from "./call.js";
 import { DeleteMemories } from "./delete-memories.js";
 import { EraseTenant } from "./erase-tenant.js";
 import { ListAudit } from "./list-audit.js";
+import { NoteToken } from "./note-token.js";
 import { PutMemories } from "./put-memories.js";
 import { ReadMemories } from "./read-memories.js";
 import { SearchMemories } from "./search-memories.js";
@@ -60,6 +63,7 @@ export class IndexerGrpc {
     private readonly deleteMemories: DeleteMemories,
     private readonly listAudits: ListAudit,
     private readonly eraseTenant: EraseTenant,
+    private readonly tokens: NoteToken,
     private readonly keyLookup: ApiKeyLookup,
   ) {}
 
@@ -124,6 +128,13 @@ export class IndexerGrpc {
   async erase(request: EraseRequest, metadata: Metadata, call: GrpcCall): Promise<ErasureReceipt> {
     parseErase(request);
     return answerOf(await this.eraseTenant.erase(tenantCallOf(metadata, call)), call);
+  }
+
+  @GrpcMethod(SERVICE, "noteToken")
+  @Access("delegate")
+  async noteToken(_request: NoteTokenRequest, metadata: Metadata, call: GrpcCall): Promise<NoteTokenResponse> {
+    await this.tokens.note(tenantCallOf(metadata, call));
+    return {};
   }
 
   @GrpcMethod(SERVICE, "resolveKey")

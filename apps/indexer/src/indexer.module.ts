@@ -12,6 +12,7 @@ import { EraseTenant } from "./erase-tenant.js";
 import { IndexerGrpc } from "./indexer.grpc.js";
 import { ListAudit } from "./list-audit.js";
 import { Maintenance } from "./maintenance.js";
+import { NoteToken } from "./note-token.js";
 import { PutMemories } from "./put-memories.js";
 import { ReadMemories } from "./read-memories.js";
 import { SearchMemories } from "./search-memories.js";
@@ -81,6 +82,7 @@ export class IndexerModule {
         { provide: DeleteMemories, useValue: indexer.deletes },
         { provide: ListAudit, useValue: indexer.audit },
         { provide: EraseTenant, useValue: indexer.erasure },
+        { provide: NoteToken, useValue: indexer.tokens },
         { provide: ApiKeyLookup, useValue: keyLookup },
         { provide: Shutdown, useValue: new Shutdown([() => maintenance.stop(), () => indexer.damage.flush(), () => Promise.all(pools.map((pool) => pool.end()))]) },
         { provide: APP_GUARD, useValue: new TenantGuard(verifier, () => { crossTenant.refused("assertion"); }) },

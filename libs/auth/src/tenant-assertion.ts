@@ -20,7 +20,7 @@ const MAX_LIFETIME_S = 60;
 const CLOCK_TOLERANCE_S = 5;
 
 /** Which calls an assertion allows. */
-export const METHOD_CLASSES = ["read", "write", "admin"] as const;
+export const METHOD_CLASSES = ["read", "write", "admin", "delegate"] as const;
 export type MethodClass = (typeof METHOD_CLASSES)[number];
 
 export interface TenantClaims {

@@ -4,6 +4,8 @@ export {
   MEMSEAL_INDEXER_V1_PACKAGE_NAME as INDEXER_PACKAGE,
   type Candidate,
   type Chunk,
+  type NoteTokenRequest,
+  type NoteTokenResponse,
   type PutMemory,
   PutResponse,
   type PutRequest,

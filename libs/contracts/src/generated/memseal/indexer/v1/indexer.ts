@@ -138,6 +138,13 @@ export interface SearchResponse {
   modelMismatch: boolean;
 }
 
+/** Which key it is says the assertion's actor. */
+export interface NoteTokenRequest {
+}
+
+export interface NoteTokenResponse {
+}
+
 export interface ResolveKeyRequest {
   keyId: string;
   /** HMAC-SHA256(pepper, secret), 32 bytes: the secret itself stays in the gateway. */
@@ -884,6 +891,76 @@ export const SearchResponse: MessageFns<SearchResponse> = {
   },
 };
 
+function createBaseNoteTokenRequest(): NoteTokenRequest {
+  return {};
+}
+
+export const NoteTokenRequest: MessageFns<NoteTokenRequest> = {
+  encode(_: NoteTokenRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): NoteTokenRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseNoteTokenRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseNoteTokenResponse(): NoteTokenResponse {
+  return {};
+}
+
+export const NoteTokenResponse: MessageFns<NoteTokenResponse> = {
+  encode(_: NoteTokenResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): NoteTokenResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseNoteTokenResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
 function createBaseResolveKeyRequest(): ResolveKeyRequest {
   return { keyId: "", secretHash: Buffer.alloc(0) };
 }
@@ -1033,6 +1110,10 @@ export interface IndexerServiceClient {
 
   erase(request: EraseRequest, metadata?: Metadata): Observable<ErasureReceipt>;
 
+  /** Before a delegate key is given a token of this user: writes it into the user's audit trail, where there is one yet. */
+
+  noteToken(request: NoteTokenRequest, metadata?: Metadata): Observable<NoteTokenResponse>;
+
   /** Who an API key belongs to. NOT_FOUND for an unknown, expired or revoked key or a wrong secret. */
 
   resolveKey(request: ResolveKeyRequest, metadata?: Metadata): Observable<ResolveKeyResponse>;
@@ -1079,6 +1160,13 @@ export interface IndexerServiceController {
     metadata?: Metadata,
   ): Promise<ErasureReceipt> | Observable<ErasureReceipt> | ErasureReceipt;
 
+  /** Before a delegate key is given a token of this user: writes it into the user's audit trail, where there is one yet. */
+
+  noteToken(
+    request: NoteTokenRequest,
+    metadata?: Metadata,
+  ): Promise<NoteTokenResponse> | Observable<NoteTokenResponse> | NoteTokenResponse;
+
   /** Who an API key belongs to. NOT_FOUND for an unknown, expired or revoked key or a wrong secret. */
 
   resolveKey(
@@ -1100,6 +1188,7 @@ export function IndexerServiceControllerMethods() {
       "deleteMany",
       "listAudit",
       "erase",
+      "noteToken",
       "resolveKey",
     ];
     for (const method of grpcMethods) {
@@ -1211,6 +1300,16 @@ export const IndexerServiceService = {
     responseSerialize: (value: ErasureReceipt): Buffer => Buffer.from(ErasureReceipt.encode(value).finish()),
     responseDeserialize: (value: Buffer): ErasureReceipt => ErasureReceipt.decode(value),
   },
+  /** Before a delegate key is given a token of this user: writes it into the user's audit trail, where there is one yet. */
+  noteToken: {
+    path: "/memseal.indexer.v1.IndexerService/NoteToken" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: NoteTokenRequest): Buffer => Buffer.from(NoteTokenRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): NoteTokenRequest => NoteTokenRequest.decode(value),
+    responseSerialize: (value: NoteTokenResponse): Buffer => Buffer.from(NoteTokenResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): NoteTokenResponse => NoteTokenResponse.decode(value),
+  },
   /** Who an API key belongs to. NOT_FOUND for an unknown, expired or revoked key or a wrong secret. */
   resolveKey: {
     path: "/memseal.indexer.v1.IndexerService/ResolveKey" as const,
@@ -1235,6 +1334,8 @@ export interface IndexerServiceServer extends UntypedServiceImplementation {
   deleteMany: handleUnaryCall<DeleteManyRequest, DeleteResponse>;
   listAudit: handleUnaryCall<ListAuditRequest, ListAuditResponse>;
   erase: handleUnaryCall<EraseRequest, ErasureReceipt>;
+  /** Before a delegate key is given a token of this user: writes it into the user's audit trail, where there is one yet. */
+  noteToken: handleUnaryCall<NoteTokenRequest, NoteTokenResponse>;
   /** Who an API key belongs to. NOT_FOUND for an unknown, expired or revoked key or a wrong secret. */
   resolveKey: handleUnaryCall<ResolveKeyRequest, ResolveKeyResponse>;
 }
