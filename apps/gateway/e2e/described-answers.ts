@@ -2,9 +2,14 @@ import { Ajv2020, type ValidateFunction } from "ajv/dist/2020.js";
 import addFormats from "ajv-formats";
 import type { Answer } from "./gateway.js";
 
+interface DescribedResponse {
+  content: Record<string, { schema: object }>;
+  headers: Record<string, { schema: object; required: boolean }>;
+}
+
 interface Operation {
   operationId: string;
-  responses: Record<string, { content: Record<string, { schema: object }> }>;
+  responses: Record<string, DescribedResponse>;
 }
 
 export interface OpenApi {
@@ -19,9 +24,12 @@ export class DescribedAnswers {
   readonly #operations: ReadonlyMap<string, Operation>;
   readonly #ajv = new Ajv2020({ strict: false });
   readonly #validators = new Map<string, ValidateFunction>();
+  /** Every header that is described of any answer. */
+  readonly #headers: ReadonlySet<string>;
 
   constructor({ paths, components }: OpenApi) {
     this.#operations = new Map(Object.values(paths).flatMap((path) => Object.values(path)).map((operation) => [operation.operationId, operation]));
+    this.#headers = new Set([...this.#operations.values()].flatMap(({ responses }) => Object.values(responses)).flatMap((response) => Object.keys(response.headers)));
     addFormats.default(this.#ajv);
     // To callers an answer may have more in a later release; of this one, all of it must be described.
     const schemas = Object.entries(components.schemas).map(([name, schema]) => [name, schema.properties && !("additionalProperties" in schema) ? { ...schema, additionalProperties: false } : schema]);
@@ -29,13 +37,15 @@ export class DescribedAnswers {
   }
 
   /** @throws Error for an answer that is not as the document says, without repeating it */
-  check(operationId: string, { code, status, body }: Answer): void {
+  check(operationId: string, { code, status, body, headers }: Answer): void {
     const { responses } = this.#operations.get(operationId) ?? fail(`${operationId} is not in the document`);
     // gRPC has the same messages and no status.
     const [success] = Object.keys(responses);
     const answered = String(status ?? (code === "ok" ? success : undefined));
     if (answered === "undefined") return;
-    const { content } = responses[answered] ?? fail(`${operationId} answered ${answered}, which is not in the document`);
+    const described = responses[answered] ?? fail(`${operationId} answered ${answered}, which is not in the document`);
+    if (headers !== undefined) this.#checkHeaders(`${operationId} ${answered}`, described.headers, headers);
+    const { content } = described;
     const isStream = code === "ok" && "text/event-stream" in content;
     const { schema } = content[code !== "ok" ? "application/problem+json" : isStream ? "text/event-stream" : "application/json"] ?? fail(`${operationId} ${answered} has no such content`);
     const validate = isStream ? this.#validator("events", EVENTS) : this.#validator(`${operationId} ${answered}`, schema);
@@ -43,6 +53,17 @@ export class DescribedAnswers {
     const parts = isStream ? (body["events"] as { event: string; data: unknown }[]).map(({ event, data }) => ({ [event]: data })) : [body];
     for (const part of parts) {
       if (!validate(part)) fail(`${operationId} answered ${answered} otherwise than the document says: ${this.#ajv.errorsText(validate.errors)}`);
+    }
+  }
+
+  #checkHeaders(name: string, described: DescribedResponse["headers"], headers: NonNullable<Answer["headers"]>): void {
+    for (const header of this.#headers) {
+      const value = headers[header];
+      const { schema, required } = described[header] ?? {};
+      if (value === undefined && required === true) fail(`${name} lacks the header ${header}`);
+      if (value === undefined) continue;
+      if (schema === undefined) fail(`${name} has the header ${header}, which is not described of it`);
+      if (!this.#validator(`${name} ${header}`, schema)(value)) fail(`${name} has another ${header} than the document says`);
     }
   }
 

@@ -41,8 +41,8 @@ export interface Answer {
   requestId: string | undefined;
   /** Whether it is marked as the answer of an earlier request. */
   isReplayed: boolean;
-  /** Over HTTP. */
-  etag?: string | undefined;
+  /** Over HTTP, by their names in lower case. */
+  headers?: Readonly<Record<string, string>>;
 }
 
 export interface Ask {
@@ -156,7 +156,7 @@ export class Gateway {
       retryAfter: response.headers.get("retry-after") ?? undefined,
       requestId: response.headers.get("x-request-id") ?? undefined,
       isReplayed: response.headers.get("idempotent-replayed") === "true",
-      etag: response.headers.get("etag") ?? undefined,
+      headers: Object.fromEntries(response.headers),
     };
   }
 

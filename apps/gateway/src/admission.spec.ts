@@ -79,11 +79,14 @@ describe("admission", () => {
         return Promise.reject(new UnauthenticatedError());
       },
     }, ratesOf(10, 10));
-    const ask = (shown: string, address = "192.0.2.1") => admission.admit(received({ authorization: [shown], address }), "read", work);
+    const quotas: Quota[] = [];
+    const ask = (shown: string, address = "192.0.2.1") => admission.admit(received({ authorization: [shown], address, onQuota: (quota) => { quotas.push(quota); } }), "read", work);
     const codes: string[] = [];
     for (let i = 0; i < 10; i++) codes.push(await ask("guess").then(() => "ok", (error: unknown) => (error as { code: string }).code));
     expect(codes).toEqual([...Array<string>(2).fill("unauthenticated"), ...Array<string>(8).fill("resource_exhausted")]);
     expect(asked).toBe(2);
+    expect(quotas.map(({ kind, isAllowed }) => [kind, isAllowed])).toEqual(Array(8).fill(["failed-auth", false]));
+    expect(rateLimitHeaders(quotas[0])).toEqual({ "ratelimit-policy": '"failed-auth";q=2;w=2', ratelimit: '"failed-auth";r=0;t=2' });
     await expect(ask("known")).resolves.toBe("done");
     await expect(ask("guess", "192.0.2.2")).rejects.toMatchObject({ code: "unauthenticated" });
     now = 1_000;

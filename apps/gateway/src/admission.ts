@@ -21,7 +21,7 @@ export interface Received {
   deadlineMs: number;
   /** Aborts when the caller leaves. */
   signal: AbortSignal;
-  /** Told where the caller's rate stands. */
+  /** Told where the caller's rate stands, or that its address has failed too often. */
   onQuota?: (quota: Quota) => void;
 }
 
@@ -71,11 +71,16 @@ export class Admission {
   }
 
   /** Who fails too often is not looked up any more. Keys that are known, and signatures, are always looked at: others may share the address. */
-  async #authenticate(call: Call, { authorization, address }: Received): Promise<Credential> {
+  async #authenticate(call: Call, { authorization, address, onQuota }: Received): Promise<Credential> {
+    const require = (quota: Quota): void => {
+      // Of a caller that is let in, its own rate is said.
+      if (!quota.isAllowed) onQuota?.(quota);
+      requireAllowed(quota);
+    };
     try {
-      return await this.authenticator.authenticate(call, authorization, () => { this.rates.requireTrust(address); });
+      return await this.authenticator.authenticate(call, authorization, () => { require(this.rates.trust(address)); });
     } catch (error) {
-      if (toAppError(error).code === "unauthenticated") this.rates.failed(address);
+      if (toAppError(error).code === "unauthenticated") require(this.rates.fail(address));
       throw error;
     }
   }

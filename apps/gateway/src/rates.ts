@@ -5,6 +5,8 @@ import type { Credential } from "./call.js";
 /** What is counted apart. */
 export const RATE_CLASSES = ["read", "write", "rerank"] as const;
 export type RateClass = (typeof RATE_CLASSES)[number];
+/** What is counted of an address whose credentials are wrong. */
+export const FAILED_AUTH = "failed-auth";
 /** Requests a second. */
 export type PerSecond = Readonly<Record<RateClass, number>>;
 
@@ -20,9 +22,9 @@ export interface RatesSpec {
   failuresPerSecond: number;
 }
 
-/** Where a caller stands, as the headers of an answer say it. */
+/** Where a caller, or an address without one, stands, as the headers of an answer say it. */
 export interface Quota extends Allowance {
-  readonly kind: RateClass;
+  readonly kind: RateClass | typeof FAILED_AUTH;
 }
 
 /** How often a credential, its tenant and an address may ask this process. Nothing is shared between replicas. */
@@ -47,22 +49,20 @@ export class Rates {
     return { ...tightest(buckets.map(([bucket, name]) => bucket.take(name, now))), kind };
   }
 
-  /** @throws RateLimitedError where an address has failed too often to be looked up again */
-  requireTrust(address: string): void {
-    const { isAllowed, retryAfterS } = this.#failures.peek(address, this.now());
-    if (!isAllowed) throw new RateLimitedError("too many failed authentications", retryAfterS);
+  /** Whether an address may be looked up, which may have failed too often. */
+  trust(address: string): Quota {
+    return { ...this.#failures.peek(address, this.now()), kind: FAILED_AUTH };
   }
 
-  /** Counts a failed authentication. @throws RateLimitedError where an address fails too often */
-  failed(address: string): void {
-    const { isAllowed, retryAfterS } = this.#failures.take(address, this.now());
-    if (!isAllowed) throw new RateLimitedError("too many failed authentications", retryAfterS);
+  /** Counts a failed authentication of an address. */
+  fail(address: string): Quota {
+    return { ...this.#failures.take(address, this.now()), kind: FAILED_AUTH };
   }
 }
 
 /** @throws RateLimitedError */
 export function requireAllowed({ kind, isAllowed, retryAfterS }: Quota): void {
-  if (!isAllowed) throw new RateLimitedError(`too many ${kind} requests`, retryAfterS);
+  if (!isAllowed) throw new RateLimitedError(kind === FAILED_AUTH ? "too many failed authentications" : `too many ${kind} requests`, retryAfterS);
 }
 
 /** Source: draft-ietf-httpapi-ratelimit-headers-10. */

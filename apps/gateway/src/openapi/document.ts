@@ -2,7 +2,7 @@ import { statusOf, type ErrorCode } from "@memseal/errors";
 import { MAX_MESSAGE_BYTES, REPLAYED_KEY, REQUEST_ID_KEY } from "@memseal/transport";
 import { ANSWER_SCHEMAS } from "./answer-schemas.js";
 import { FILTER_SCHEMAS } from "./filter-schemas.js";
-import { ANSWER_HEADERS, IDEMPOTENCY_KEY, REQUEST_ID, TIMEOUT } from "./headers.js";
+import { ANSWER_HEADERS, IDEMPOTENCY_KEY, REQUEST_ID, TIMEOUT, type AnswerHeaderName } from "./headers.js";
 import { OPERATIONS, type Operation } from "./operations.js";
 import { REQUEST_SCHEMAS } from "./request-schemas.js";
 import { ref, type Parameter } from "./schema.js";
@@ -40,7 +40,6 @@ export function openApiDocument(version: string): Readonly<Record<string, unknow
     paths: pathsOf(OPERATIONS),
     components: {
       schemas: { ...REQUEST_SCHEMAS, ...FILTER_SCHEMAS, ...ANSWER_SCHEMAS },
-      headers: ANSWER_HEADERS,
       securitySchemes: {
         bearer: { type: "http", scheme: "bearer", description: "An API key `msk_...`, a token of `POST /v1/tokens`, or a JWT of a configured issuer." },
       },
@@ -48,7 +47,22 @@ export function openApiDocument(version: string): Readonly<Record<string, unknow
   };
 }
 
-const headers = (...names: (keyof typeof ANSWER_HEADERS)[]): object => Object.fromEntries(names.map((name) => [name, { $ref: `#/components/headers/${name}` }]));
+/** Which headers an answer has always, and which at times. */
+interface Headers {
+  always: readonly AnswerHeaderName[];
+  atTimes?: readonly AnswerHeaderName[];
+}
+
+function headersOf({ always, atTimes = [] }: Headers): object {
+  const described = (names: readonly AnswerHeaderName[], required: boolean) => names.map((name) => [name, { ...ANSWER_HEADERS[name], required }]);
+  return Object.fromEntries([...described(always, true), ...described(atTimes, false)]);
+}
+
+const RATE = ["ratelimit-policy", "ratelimit"] as const;
+/** What is answered only to a caller whose rate was looked at. */
+const BEHIND_RATES: readonly number[] = [403, 404, 409, 412, 429];
+/** What may be answered before that, too. */
+const BEFORE_RATES: readonly number[] = [400, 500, 503, 504];
 
 function pathsOf(operations: readonly Operation[]): object {
   const paths: Record<string, Record<string, object>> = {};
@@ -74,10 +88,13 @@ function operationOf({ id, tag, summary, description, scope, path, query = [], h
     responses: {
       [success.status]: {
         description: success.description,
-        headers: headers(REQUEST_ID_KEY, ...(isReplayable ? [REPLAYED_KEY] as const : []), ...(success.isTagged ? ["etag"] as const : [])),
+        headers: headersOf({
+          always: [REQUEST_ID_KEY, ...(scope === undefined ? [] : RATE), ...(success.isTagged ? ["etag"] as const : [])],
+          atTimes: isReplayable ? [REPLAYED_KEY] : [],
+        }),
         content: success.content,
       },
-      ...problemsOf([...(scope === undefined ? ["internal"] as const : COMMON_ERRORS), ...errors], body !== undefined),
+      ...problemsOf([...(scope === undefined ? ["internal"] as const : COMMON_ERRORS), ...errors], { hasBody: body !== undefined, isRated: scope !== undefined }),
     },
   };
 }
@@ -103,7 +120,7 @@ function bodyOf({ schema, examples, mediaTypes = ["application/json"], isOptiona
 }
 
 /** By status; some codes share one. */
-function problemsOf(codes: readonly ErrorCode[], hasBody: boolean): object {
+function problemsOf(codes: readonly ErrorCode[], { hasBody, isRated }: { hasBody: boolean; isRated: boolean }): object {
   const byStatus = new Map<number, string[]>();
   const say = (status: number, what: string) => byStatus.set(status, [...(byStatus.get(status) ?? []), what]);
   for (const code of codes) say(statusOf(code).http, code);
@@ -113,7 +130,16 @@ function problemsOf(codes: readonly ErrorCode[], hasBody: boolean): object {
   }
   const problems = [...byStatus].map(([status, said]) => [status, {
     description: said.map((code) => `\`${code}\``).join(" or "),
-    headers: headers(REQUEST_ID_KEY, ...(status === 401 ? ["www-authenticate" as const] : []), ...([409, 429, 503].includes(status) ? ["retry-after" as const] : [])),
+    headers: headersOf({
+      always: [
+        REQUEST_ID_KEY,
+        ...(status === 401 ? ["www-authenticate"] as const : []),
+        ...(status === 429 || status === 503 ? ["retry-after"] as const : []),
+        ...(isRated && BEHIND_RATES.includes(status) ? RATE : []),
+      ],
+      // Waiting helps against `aborted`, not against `already_exists`.
+      atTimes: [...(status === 409 ? ["retry-after"] as const : []), ...(isRated && BEFORE_RATES.includes(status) ? RATE : [])],
+    }),
     content: { "application/problem+json": { schema: ref("Problem") } },
   }] as const);
   return Object.fromEntries(problems);

@@ -1,4 +1,5 @@
 import { REPLAYED_KEY, REQUEST_ID_KEY } from "@memseal/transport";
+import { FAILED_AUTH, RATE_CLASSES } from "../rates.js";
 import type { Parameter, Schema } from "./schema.js";
 
 export const TIMEOUT: Parameter = {
@@ -24,7 +25,14 @@ export const IF_MATCH: Parameter = {
 
 export const REQUEST_HEADERS: readonly Parameter[] = [TIMEOUT, REQUEST_ID, IDEMPOTENCY_KEY, IF_MATCH];
 
-const header = (description: string, schema: Schema): { description: string; schema: Schema } => ({ description, schema });
+interface AnswerHeader {
+  description: string;
+  schema: Schema;
+}
+
+const header = (description: string, schema: Schema): AnswerHeader => ({ description, schema });
+
+const KIND = `"(${[...RATE_CLASSES, FAILED_AUTH].join("|")})"`;
 
 /** By name, in lower case. */
 export const ANSWER_HEADERS = {
@@ -33,4 +41,7 @@ export const ANSWER_HEADERS = {
   etag: header("The memory's version, for If-Match.", { type: "string" }),
   "retry-after": header("Seconds after which trying again makes sense.", { type: "string", pattern: "^\\d+$" }),
   "www-authenticate": header("How to authenticate.", { const: "Bearer" }),
-};
+  "ratelimit-policy": header("The tighter of the credential's and the user's rate: which, how many requests `q` in `w` seconds.", { type: "string", pattern: `^${KIND};q=\\d+;w=\\d+$` }),
+  ratelimit: header("Where that rate stands: `r` requests are left, and after `t` seconds all of them are.", { type: "string", pattern: `^${KIND};r=\\d+;t=\\d+$` }),
+} satisfies Record<string, AnswerHeader>;
+export type AnswerHeaderName = keyof typeof ANSWER_HEADERS;
