@@ -1,5 +1,5 @@
 import type { DocumentsToRerank, RerankedDocument, RerankEvent, RerankResponse } from "@memseal/contracts";
-import type { Call } from "./call.js";
+import type { Call, TenantCall } from "./call.js";
 import type { RerankerClient } from "./reranker-client.js";
 
 export interface RerankParts {
@@ -7,13 +7,13 @@ export interface RerankParts {
 }
 
 /** The caller's own documents in order of relevance. Nothing of them is kept. @throws AppError where they cannot be scored: there is no other answer */
-export async function rerankDocuments({ reranker }: RerankParts, call: Call, asked: DocumentsToRerank): Promise<RerankResponse> {
+export async function rerankDocuments({ reranker }: RerankParts, call: TenantCall, asked: DocumentsToRerank): Promise<RerankResponse> {
   const { model, logits, tokens } = await reranker.rerank(call, requestOf(asked));
   return toResponse(call, asked, { model, logits, tokens });
 }
 
 /** The same, each score as soon as it is known, and the order at the end. */
-export async function* streamRerank({ reranker }: RerankParts, call: Call, asked: DocumentsToRerank): AsyncGenerator<RerankEvent, void, undefined> {
+export async function* streamRerank({ reranker }: RerankParts, call: TenantCall, asked: DocumentsToRerank): AsyncGenerator<RerankEvent, void, undefined> {
   const logits = new Array<number>(asked.documents.length);
   let model = "";
   let tokens = 0;

@@ -1,4 +1,4 @@
-import type { Client, MethodDefinition } from "@grpc/grpc-js";
+import type { Client } from "@grpc/grpc-js";
 import { LIMITS } from "@memseal/contracts";
 import {
   EmbedderService,
@@ -11,30 +11,32 @@ import {
   type RerankResponse,
 } from "@memseal/contracts/reranker";
 import { AppError, InvalidArgumentError, UnavailableError } from "@memseal/errors";
-import { connect, REQUEST_ID_KEY, serverStream, unary, type TransportSecurity } from "@memseal/transport";
-import type { Call } from "./call.js";
+import { CALLER_KEY, connect, REQUEST_ID_KEY, serverStream, unary, type CallContext, type TransportSecurity } from "@memseal/transport";
+import type { TenantCall } from "./call.js";
+import { CallerLabels } from "./caller-labels.js";
 
-/** The two services that run models. They see texts; no ids, no tenants. */
+/** The two services that run models. They see texts, and a label under which a user's calls take turns; no ids, no tenants. */
 export class RerankerClient {
   readonly #embedder: Client;
   readonly #reranker: Client;
+  readonly #labels = new CallerLabels();
 
   constructor({ embedderAddress, rerankerAddress, security }: { embedderAddress: string; rerankerAddress: string; security: TransportSecurity }) {
     this.#embedder = connect(embedderAddress, security);
     this.#reranker = connect(rerankerAddress, security);
   }
 
-  embedQuery(call: Call, text: string): Promise<EmbedQueryResponse> {
-    return send(call, "embedder", this.#embedder, EmbedderService.embedQuery, { text });
+  embedQuery(call: TenantCall, text: string): Promise<EmbedQueryResponse> {
+    return unary(this.#embedder, EmbedderService.embedQuery, { text }, this.#context("embedder", call));
   }
 
   /**
    * Windows of each document, in its order. field: where the caller sent them.
    * @throws UnavailableError without an embedder; InvalidArgumentError when they make more chunks than fit in a call
    */
-  async embedDocuments(call: Call, request: EmbedDocumentsRequest, field: string): Promise<EmbedDocumentsResponse> {
+  async embedDocuments(call: TenantCall, request: EmbedDocumentsRequest, field: string): Promise<EmbedDocumentsResponse> {
     try {
-      return await send(call, "embedder", this.#embedder, EmbedderService.embedDocuments, request);
+      return await unary(this.#embedder, EmbedderService.embedDocuments, request, this.#context("embedder", call));
     } catch (error) {
       if (!(error instanceof AppError)) throw error;
       switch (error.code) {
@@ -49,18 +51,17 @@ export class RerankerClient {
   }
 
   /** One finite logit a passage, in their order. */
-  async rerank(call: Call, request: RerankRequest): Promise<RerankResponse> {
-    const scored = await send(call, "reranker", this.#reranker, RerankerService.rerank, request);
+  async rerank(call: TenantCall, request: RerankRequest): Promise<RerankResponse> {
+    const scored = await unary(this.#reranker, RerankerService.rerank, request, this.#context("reranker", call));
     if (scored.logits.length !== request.passages.length) throw notEachScored();
     assertFinite(scored.logits);
     return scored;
   }
 
   /** Finite logits as they are known: of each passage one. */
-  async *rerankStream({ requestId, deadlineMs, signal }: Call, request: RerankRequest): AsyncGenerator<RerankPart, void, undefined> {
+  async *rerankStream(call: TenantCall, request: RerankRequest): AsyncGenerator<RerankPart, void, undefined> {
     const missing = new Set(request.passages.keys());
-    const context = { peer: "reranker", deadlineMs, signal, metadata: { [REQUEST_ID_KEY]: requestId } };
-    for await (const part of serverStream(this.#reranker, RerankerService.rerankStream, request, context)) {
+    for await (const part of serverStream(this.#reranker, RerankerService.rerankStream, request, this.#context("reranker", call))) {
       assertFinite(part.logits);
       if (part.logits.length !== part.indexes.length || !part.indexes.every((index) => missing.delete(index))) throw notEachScored();
       yield part;
@@ -71,6 +72,10 @@ export class RerankerClient {
   close(): void {
     this.#embedder.close();
     this.#reranker.close();
+  }
+
+  #context(peer: string, { requestId, deadlineMs, signal, caller }: TenantCall): CallContext {
+    return { peer, deadlineMs, signal, metadata: { [REQUEST_ID_KEY]: requestId, [CALLER_KEY]: this.#labels.labelOf(caller.tenant) } };
   }
 }
 
@@ -86,8 +91,4 @@ function notEachScored(): AppError {
 /** A call whose texts make more chunks than one call may add. */
 export function tooManyChunks(field: string): InvalidArgumentError {
   return new InvalidArgumentError(field, `more than ${LIMITS.chunksPerCall} chunks in one call: split it over several, or shorten it`);
-}
-
-function send<Request, Response>({ requestId, deadlineMs, signal }: Call, peer: string, channel: Client, method: MethodDefinition<Request, Response>, request: Request): Promise<Response> {
-  return unary(channel, method, request, { peer, deadlineMs, signal, metadata: { [REQUEST_ID_KEY]: requestId } });
 }

@@ -68,7 +68,7 @@ export class IndexerModule {
       onIntegrityFailure: () => { failures.inc(); },
       onErased: (tenant) => { maintenance.kick(tenant); },
     });
-    metrics.gauge("memseal_index_bytes", () => indexer.cache.bytes);
+    metrics.gauge("memseal_index_bytes", () => [{ value: indexer.cache.bytes }]);
     maintenance.start();
     const pools = [appPool, authPool, schedulerPool];
     const module: DynamicModule = {

@@ -8,7 +8,7 @@ import {
 } from "@memseal/contracts/reranker";
 import { AppError } from "@memseal/errors";
 import { SHIPPED_MODELS_DIR } from "@memseal/inference";
-import { connect, unary } from "@memseal/transport";
+import { CALLER_KEY, connect, serverStream, unary } from "@memseal/transport";
 import { freePort, runToExit, startProcess, type ServiceProcess } from "@memseal/transport/testing";
 import { service as healthService } from "grpc-health-check";
 import { cp, mkdtemp, rm } from "node:fs/promises";
@@ -30,12 +30,22 @@ const vectorsOf = ({ windows }: EmbeddedDocument) => windows.map(({ vector }) =>
 
 /** A running reranker and a client that speaks to it over the network. */
 class Service {
-  private constructor(readonly process: ServiceProcess, readonly address: string, readonly client: Client) {}
+  private constructor(readonly process: ServiceProcess, readonly address: string, readonly client: Client, private readonly metricsAddress: string) {}
 
   static async start(env: Record<string, string> = {}, args: readonly string[] = []): Promise<Service> {
-    const address = `127.0.0.1:${await freePort()}`;
-    const process = await startProcess(MAIN, { MEMSEAL_RERANKER_ADDRESS: address, MEMSEAL_DEVICE: "cpu", ...env }, { args });
-    return new Service(process, address, connect(address));
+    const [address, metrics] = [`127.0.0.1:${await freePort()}`, `127.0.0.1:${await freePort()}`];
+    const process = await startProcess(MAIN, { MEMSEAL_RERANKER_ADDRESS: address, MEMSEAL_METRICS_ADDRESS: metrics, MEMSEAL_DEVICE: "cpu", ...env }, { args });
+    return new Service(process, address, connect(address), metrics);
+  }
+
+  async metrics(): Promise<string> {
+    return (await fetch(`http://${this.metricsAddress}/metrics`)).text();
+  }
+
+  /** The value of a series, by the begin of its line. */
+  async metric(series: string): Promise<number> {
+    const line = (await this.metrics()).split("\n").find((one) => one.startsWith(series));
+    return Number(line?.split(" ").at(-1) ?? NaN);
   }
 
   query(text: string) {
@@ -48,6 +58,12 @@ class Service {
 
   async logits(query: string, passages: string[]): Promise<number[]> {
     return (await unary(this.client, RerankerService.rerank, { query, passages }, this.#context())).logits;
+  }
+
+  /** As a gateway asks for one of its users, who waits so long. */
+  async logitsFor(caller: string, passages: string[], waitMs = 30_000): Promise<number[]> {
+    const context = { peer: "reranker", deadlineMs: Date.now() + waitMs, metadata: { [CALLER_KEY]: caller } };
+    return (await unary(this.client, RerankerService.rerank, { query: QUERY, passages }, context)).logits;
   }
 
   /** Standard gRPC health of one service, such as `SERVING`. */
@@ -186,12 +202,78 @@ describe("the reranker", () => {
   });
 
   it("refuses at once, as overloaded, what would wait past its use", async () => {
-    const many = Array.from({ length: 4 }, () => service.logits(QUERY, new Array<string>(200).fill(PASSAGES[1])).catch((error: unknown) => error));
+    const many = Array.from({ length: 4 }, () => service.logits(QUERY, new Array<string>(600).fill(PASSAGES[1])).catch((error: unknown) => error));
     const answers = await Promise.all(many);
     const refused = answers.filter((answer) => answer instanceof AppError);
     expect(refused.length).toBeGreaterThan(0);
     for (const error of refused) expect(error).toMatchObject({ code: "resource_exhausted", retryAfterS: 1 });
     expect(refused.length).toBeLessThan(4);
+  });
+
+  it("gives the scores of a stream as they are known, each once, the same as in one answer", async () => {
+    const passages = Array.from({ length: 40 }, (_, n) => PASSAGES[n % 3].repeat(1 + (n % 4)));
+    const logits = await service.logits(QUERY, passages);
+    const streamed = new Map<number, number>();
+    for await (const part of serverStream(service.client, RerankerService.rerankStream, { query: QUERY, passages }, { peer: "reranker", deadlineMs: Date.now() + 30_000 })) {
+      for (const [i, index] of part.indexes.entries()) streamed.set(index, part.logits[i]);
+    }
+    expect([...passages.keys()].map((index) => streamed.get(index))).toEqual(logits);
+  });
+
+  it("lets a search through while another caller's thousand documents are scored, and a flood of one caller leaves room for another", async () => {
+    const documents = new Array<string>(1_000).fill(PASSAGES[1].repeat(3));
+    let isDone = false;
+    const bulk = service.logitsFor("bulk", documents).then(() => { isDone = true; });
+    await service.logitsFor("search", new Array<string>(24).fill(PASSAGES[0]), 900);
+    expect(isDone).toBe(false);
+    const flood = Array.from({ length: 20 }, () => service.logitsFor("flood", documents).then(() => "ok", (error: unknown) => (error as AppError).code));
+    await expect(service.logitsFor("other", PASSAGES)).resolves.toHaveLength(3);
+    expect((await Promise.all(flood)).filter((code) => code === "resource_exhausted").length).toBeGreaterThan(10);
+    await bulk;
+  });
+
+  it("keeps its event loop free while every worker is busy", async () => {
+    const busy = service.logitsFor("bulk", new Array<string>(400).fill(PASSAGES[1].repeat(5)));
+    let isDone = false;
+    void busy.then(() => { isDone = true; });
+    const waits: number[] = [];
+    while (!isDone && waits.length < 50) {
+      const startedAt = performance.now();
+      await service.health("");
+      waits.push(performance.now() - startedAt);
+    }
+    await busy;
+    expect(waits.length).toBeGreaterThan(10);
+    // The median: other programs share the machine's cores.
+    expect(waits.sort((a, b) => a - b)[waits.length >> 1]).toBeLessThan(25);
+  });
+
+  it("counts what its models do under the names of text-embeddings-inference, and says which they are", async () => {
+    const [before, failed] = [await service.metric('te_request_success{service="rerank",method="batch"'), await service.metric('te_request_failure{service="rerank",err="validation"')];
+    const [runs, tokenised] = [await service.metric('te_batch_next_size_count{track="stable",service="rerank"'), await service.metric('te_request_tokenization_duration_count{track="stable",service="rerank"')];
+    await service.logits(QUERY, PASSAGES);
+    await service.logits("", PASSAGES).catch(() => undefined);
+    expect(await service.metric('te_request_success{service="rerank",method="batch"')).toBe(before + 1);
+    expect(await service.metric('te_request_failure{service="rerank",err="validation"')).toBe(failed + 1);
+    expect(await service.metric('te_batch_next_size_count{track="stable",service="rerank"')).toBe(runs + 3);
+    expect(await service.metric('te_request_tokenization_duration_count{track="stable",service="rerank"')).toBe(tokenised + 1);
+    for (const stage of ["queue", "inference"]) expect(await service.metric(`te_request_${stage}_duration_sum{track="stable",service="rerank"`)).toBeGreaterThan(0);
+    expect(await service.metric('te_batch_next_size_sum{track="stable",service="rerank"')).toBe(await service.metric('te_batch_next_size_count{track="stable",service="rerank"'));
+    expect(await service.metric('te_batch_next_tokens_sum{track="stable",service="rerank"')).toBeGreaterThan(100);
+    for (const [name, model] of [["rerank", "memseal-rerank-mini"], ["embed", "all-minilm-l6-v2"]]) {
+      expect(await service.metric(`te_queue_size{service="${name}"`)).toBe(0);
+      expect(await service.metric(`memseal_model_info{service="${name}",model="${model}",provider="cpu"`)).toBe(1);
+      expect(await service.metric(`te_request_duration_count{track="stable",service="${name}"`)).toBeGreaterThan(0);
+    }
+  });
+
+  it("shows how much waits", async () => {
+    const busy = service.logitsFor("bulk", new Array<string>(400).fill(PASSAGES[1]));
+    let most = 0;
+    void busy.then(() => undefined);
+    for (let i = 0; i < 5; i++) most = Math.max(most, await service.metric('te_queue_size{service="rerank"'));
+    expect(most).toBeGreaterThan(50);
+    await busy;
   });
 });
 

@@ -5,6 +5,7 @@ import {
   LIMITS,
   parseEmbedDocuments,
   parseEmbedQuery,
+  type DocumentToEmbed,
   type EmbedDocumentsRequest,
   type EmbedDocumentsResponse,
   type EmbedQueryRequest,
@@ -12,8 +13,10 @@ import {
 } from "@memseal/contracts/reranker";
 import { InvalidArgumentError } from "@memseal/errors";
 import { Controller, Inject } from "@nestjs/common";
+import type { CallScope } from "./batcher.js";
 import { callScope } from "./call-scope.js";
 import type { Embeddings } from "./embeddings.js";
+import { ModelMetrics } from "./model-metrics.js";
 
 export const EMBEDDINGS = Symbol("embeddings");
 
@@ -21,24 +24,24 @@ export const EMBEDDINGS = Symbol("embeddings");
 @Controller()
 @EmbedderControllerMethods()
 export class EmbedderGrpc {
-  constructor(@Inject(EMBEDDINGS) private readonly embeddings: Embeddings) {}
+  constructor(@Inject(EMBEDDINGS) private readonly embeddings: Embeddings, private readonly metrics: ModelMetrics) {}
 
-  async embedQuery(
-    request: EmbedQueryRequest,
-    _metadata: Metadata,
-    call: ServerUnaryCall<EmbedQueryRequest, EmbedQueryResponse>,
-  ): Promise<EmbedQueryResponse> {
-    const vector = await this.embeddings.embedQuery(parseEmbedQuery(request), callScope(call));
-    return { model: this.embeddings.model, vector: encodeVector(vector) };
+  embedQuery(request: EmbedQueryRequest, _metadata: Metadata, call: ServerUnaryCall<EmbedQueryRequest, EmbedQueryResponse>): Promise<EmbedQueryResponse> {
+    return this.metrics.observe("embed", "single", async () => {
+      const vector = await this.embeddings.embedQuery(parseEmbedQuery(request), callScope(call));
+      return { model: this.embeddings.model, vector: encodeVector(vector) };
+    });
   }
 
-  async embedDocuments(
+  embedDocuments(
     request: EmbedDocumentsRequest,
     _metadata: Metadata,
     call: ServerUnaryCall<EmbedDocumentsRequest, EmbedDocumentsResponse>,
   ): Promise<EmbedDocumentsResponse> {
-    const documents = parseEmbedDocuments(request);
-    const scope = callScope(call);
+    return this.metrics.observe("embed", "batch", () => this.#embedDocuments(parseEmbedDocuments(request), callScope(call)));
+  }
+
+  async #embedDocuments(documents: readonly DocumentToEmbed[], scope: CallScope): Promise<EmbedDocumentsResponse> {
     const windowed = await this.embeddings.windows(documents, scope);
     const windows = windowed.flat();
     // Windows become chunks: what the index would refuse is not worth minutes of a model.

@@ -1,7 +1,7 @@
 import { AppError, DeadlineExceededError, OverloadedError, UnavailableError } from "@memseal/errors";
 import type { Logger } from "@memseal/telemetry";
 import { z } from "zod";
-import type { CallScope } from "./work-queue.js";
+import type { CallScope } from "./batcher.js";
 
 const ATTEMPTS = 3;
 const BASE_DELAY_MS = 100;
@@ -49,7 +49,7 @@ export class EmbeddingsEndpoint {
    * @throws OverloadedError where the endpoint says 429, UnavailableError where it cannot be reached or answers nothing usable,
    * DeadlineExceededError, AppError cancelled
    */
-  async embed(texts: readonly string[], scope: CallScope): Promise<Float32Array[]> {
+  async embed(texts: readonly string[], scope: Pick<CallScope, "signal" | "deadlineMs">): Promise<Float32Array[]> {
     for (let attempt = 1; ; attempt++) {
       try {
         return await this.#attempt(texts, scope);
@@ -67,7 +67,7 @@ export class EmbeddingsEndpoint {
     }
   }
 
-  async #attempt(texts: readonly string[], { signal, deadlineMs }: CallScope): Promise<Float32Array[]> {
+  async #attempt(texts: readonly string[], { signal, deadlineMs }: Pick<CallScope, "signal" | "deadlineMs">): Promise<Float32Array[]> {
     const { dimension, timeoutMs } = this.spec;
     const leftMs = Math.max(0, deadlineMs - Date.now());
     const limited = AbortSignal.any([signal, AbortSignal.timeout(Math.min(timeoutMs, leftMs))]);

@@ -1,13 +1,13 @@
 import type { DocumentToEmbed } from "@memseal/contracts/reranker";
 import type { TokenWindow } from "@memseal/inference";
-import type { CallScope } from "./work-queue.js";
+import type { CallScope } from "./batcher.js";
 
 /** A window and the text and speaker it is of. */
 export interface DocumentWindow extends TokenWindow {
   document: DocumentToEmbed;
 }
 
-/** What stands behind the embedder service. Every method throws what a queue does (WorkQueue.submit). */
+/** What stands behind the embedder service. Every method throws what a queue does (Batcher.submit). */
 export interface Embeddings {
   readonly model: string;
   /** float32[dimension], unit length. */

@@ -16,9 +16,10 @@ await runService(log, async () => {
     log.error("model worker lost", { error });
     process.exit(1);
   };
-  return startGrpcService(await RerankerModule.create({ config, services, log, onLost }), {
+  const metrics = new Metrics(config.MEMSEAL_TRACK);
+  return startGrpcService(await RerankerModule.create({ config, services, log, metrics, onLost }), {
     log,
-    metrics: new Metrics(config.MEMSEAL_TRACK),
+    metrics,
     metricsAddress: config.MEMSEAL_METRICS_ADDRESS,
     security,
     peerNames: config.MEMSEAL_TLS_PEER_NAMES,

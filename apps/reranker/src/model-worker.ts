@@ -1,12 +1,14 @@
 // The worker thread that owns an onnxruntime session: session.run() blocks the thread that calls it.
 import { AppError } from "@memseal/errors";
-import { CrossEncoder, Embedder, Windower, type LoadOptions, type Provider } from "@memseal/inference";
+import { CrossEncoder, Embedder, PairTokenizer, Windower, type LoadOptions, type Provider } from "@memseal/inference";
 import { parentPort, workerData } from "node:worker_threads";
 
 /** What a worker of each kind can be asked to do, one call at a time. */
 export interface ModelWork {
   embed: Pick<Embedder, "embed" | "embedQuery" | "windows">;
   rerank: Pick<CrossEncoder, "score">;
+  /** For a cross-encoder: what it reads. */
+  pairs: Pick<PairTokenizer, "pairs">;
   /** Of an embedder that is somewhere else: only its texts are cut here. */
   cut: Pick<Windower, "windows">;
 }
@@ -28,6 +30,7 @@ export type ModelWorkerMessage =
 const LOADERS = {
   embed: (options: LoadOptions) => Embedder.load(options),
   rerank: (options: LoadOptions) => CrossEncoder.load(options),
+  pairs: (options: LoadOptions) => PairTokenizer.load(options),
   cut: () => Windower.load(),
 };
 

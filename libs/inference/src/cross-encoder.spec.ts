@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { CrossEncoder } from "./cross-encoder.js";
 import { SHIPPED_MODELS_DIR } from "./model-store.js";
+import { PairTokenizer } from "./pair-tokenizer.js";
 
 const QUERY = "Where does Ana live now?";
 const RELEVANT = "[2023-05-08] Ana: I finally moved to Lisbon last month and I love my flat there.";
@@ -10,23 +11,26 @@ const UNRELATED = "[2023-05-08] Ben: The printer on the second floor is out of t
 
 describe("CrossEncoder", () => {
   let crossEncoder: CrossEncoder;
-  beforeAll(async () => { crossEncoder = await CrossEncoder.load({ device: "cpu" }); });
+  let tokenizer: PairTokenizer;
+  beforeAll(async () => { [crossEncoder, tokenizer] = [await CrossEncoder.load({ device: "cpu" }), await PairTokenizer.load({ device: "cpu" })]; });
+  const score = async (query: string, passage: string) => (await crossEncoder.score(tokenizer.pairs(query, [passage])))[0];
 
   it("gives a relevant passage a higher logit", async () => {
-    expect((await crossEncoder.score(QUERY, RELEVANT)).logit).toBeGreaterThan(2 + (await crossEncoder.score(QUERY, UNRELATED)).logit);
+    expect(await score(QUERY, RELEVANT)).toBeGreaterThan(2 + (await score(QUERY, UNRELATED)));
   });
 
   it("gives a pair the same score alone and under load", async () => {
-    const alone = await crossEncoder.score(QUERY, RELEVANT);
-    const others = Array.from({ length: 12 }, (_, n) => crossEncoder.score(`another question ${n}`, "some passage ".repeat(n * 8)));
-    const loaded = await crossEncoder.score(QUERY, RELEVANT);
+    const alone = await score(QUERY, RELEVANT);
+    const others = Array.from({ length: 12 }, (_, n) => score(`another question ${n}`, "some passage ".repeat(n * 8)));
+    const loaded = await score(QUERY, RELEVANT);
     await Promise.all(others);
     expect(loaded).toEqual(alone);
   });
 
-  it("scores texts far longer than it reads, and says how much it read", async () => {
-    expect(await crossEncoder.score("why ".repeat(500), "word ".repeat(10_000))).toEqual({ logit: expect.any(Number) as number, tokens: 256 });
-    expect(await crossEncoder.score("why", "word")).toMatchObject({ tokens: 5 });
+  it("scores texts far longer than it reads: 64 tokens of the query, 256 of the pair", async () => {
+    const [pair] = tokenizer.pairs("why ".repeat(500), ["word ".repeat(10_000)]);
+    expect([pair.ids.length, pair.typeIds.indexOf(1)]).toEqual([256, 66]);
+    expect(await crossEncoder.score([pair])).toEqual([expect.any(Number)]);
   });
 
   it("falls back to the CPU model under auto, and refuses to start under cuda, where there is no GPU", async () => {

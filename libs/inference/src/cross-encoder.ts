@@ -1,23 +1,15 @@
 import { StartupError } from "@memseal/errors";
 import type { Provider } from "./model-store.js";
 import { ModelSession, type LoadOptions, type ModelByProvider } from "./session.js";
+import type { TokenSequence } from "./tokenizer.js";
 
 // Three layers are what a CPU has time for within a search; a GPU has it for six.
-const MODELS: ModelByProvider = { cpu: "memseal-rerank-mini", cuda: "memseal-rerank-small" };
+export const CROSS_ENCODERS: ModelByProvider = { cpu: "memseal-rerank-mini", cuda: "memseal-rerank-small" };
 
-/** What a cross-encoder makes of a query and a passage. */
-export interface PairScore {
-  /** Any real number; higher is more relevant. */
-  readonly logit: number;
-  /** That were read, special tokens included. */
-  readonly tokens: number;
-}
-
-/** A cross-encoder: a query and a passage in, one logit out. */
+/** A cross-encoder: a query and a passage in, as `PairTokenizer` has them, one logit out; higher is more relevant. */
 export class CrossEncoder {
   readonly model: string;
   readonly provider: Provider;
-  #query: { text: string; ids: readonly number[] } | undefined;
 
   private constructor(private readonly session: ModelSession<"cross-encoder">) {
     this.model = session.spec.name;
@@ -26,19 +18,15 @@ export class CrossEncoder {
 
   /** Checked, loaded and warm. @throws StartupError */
   static async load(options: LoadOptions): Promise<CrossEncoder> {
-    const session = await ModelSession.open("cross-encoder", MODELS, options);
+    const session = await ModelSession.open("cross-encoder", CROSS_ENCODERS, options);
     const [logits] = await session.run([session.tokenizer.pair([], "warm up")]);
     if (logits.length !== 1) throw new StartupError(`${session.spec.name} gives ${logits.length} values for a pair instead of one logit`);
     return new CrossEncoder(session);
   }
 
-  async score(query: string, passage: string): Promise<PairScore> {
-    // The passages of one query come one after another: it is tokenised for the first.
-    if (this.#query?.text !== query) {
-      this.#query = { text: query, ids: this.session.tokenizer.ids(query, this.session.spec.max_query_tokens) };
-    }
-    const pair = this.session.tokenizer.pair(this.#query.ids, passage);
-    const [[logit]] = await this.session.run([pair]);
-    return { logit, tokens: pair.ids.length };
+  /** A logit a pair, all in one run; on a CPU one at a time (ModelSession.run). */
+  async score(pairs: readonly TokenSequence[]): Promise<number[]> {
+    const outputs = await this.session.run(pairs);
+    return outputs.map(([logit]) => logit);
   }
 }

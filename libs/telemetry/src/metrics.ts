@@ -4,6 +4,9 @@ import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom
 /** Upper edges in seconds, with one at each limit a guardrail watches. */
 const LATENCY_EDGES_S = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.25, 0.4, 0.75, 1, 1.5, 2.5, 5, 10, 30];
 
+/** Upper edges of counts and of tokens. */
+const SIZE_EDGES = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_024, 2_048, 4_096, 8_192, 16_384];
+
 /** How a call can end. */
 export const CODES = [
   "ok", "invalid_argument", "unauthenticated", "permission_denied", "not_found", "already_exists", "aborted", "failed_precondition",
@@ -20,6 +23,22 @@ export const METRICS = {
   memseal_request_duration_seconds: { type: "latency", help: "Arrival of a caller's request to its answer.", labels: { method: null, transport: ["http", "grpc"] } },
   memseal_calls_total: { type: "counter", help: "Calls between services answered.", labels: { method: null, code: CODES } },
   memseal_call_duration_seconds: { type: "latency", help: "Arrival of a call between services to its answer.", labels: { method: null } },
+  // What models do, under the names that text-embeddings-inference gives it; durations in seconds, of calls that succeeded.
+  te_request_count: { type: "counter", help: "Calls to a model's service.", labels: { service: null, method: ["single", "batch"] } },
+  te_request_success: { type: "counter", help: "Calls answered.", labels: { service: null, method: ["single", "batch"] } },
+  te_request_failure: {
+    type: "counter",
+    help: "Calls not answered.",
+    labels: { service: null, err: ["validation", "overloaded", "deadline", "cancelled", "backend"] },
+  },
+  te_request_duration: { type: "latency", help: "Arrival of a call to its answer.", labels: { service: null } },
+  te_request_tokenization_duration: { type: "latency", help: "Tokenising of a call, with the wait for it.", labels: { service: null } },
+  te_request_queue_duration: { type: "latency", help: "Wait of a call's first text, once tokenised, for a run.", labels: { service: null } },
+  te_request_inference_duration: { type: "latency", help: "Begin of a call's first run to the end of its last.", labels: { service: null } },
+  te_queue_size: { type: "gauge", help: "Texts or pairs that wait for a run.", labels: { service: null } },
+  te_batch_next_size: { type: "sizes", help: "Texts or pairs of a run.", labels: { service: null } },
+  te_batch_next_tokens: { type: "sizes", help: "Tokens of a run, each text as long as the longest.", labels: { service: null } },
+  memseal_model_info: { type: "gauge", help: "1: the model that is served, and what runs it.", labels: { service: null, model: null, provider: ["cpu", "cuda", "endpoint"] } },
   memseal_rerank_skipped_total: { type: "counter", help: "Searches answered in fused order.", labels: { reason: null } },
   memseal_dense_skipped_total: { type: "counter", help: "Searches answered by words alone.", labels: { reason: null } },
   memseal_integrity_failures_total: { type: "counter", help: "Sealed rows that do not open, each counted once.", labels: {} },
@@ -48,7 +67,7 @@ export const METRICS = {
 } as const satisfies Record<string, MetricSpec>;
 
 interface MetricSpec {
-  type: "counter" | "gauge" | "latency";
+  type: "counter" | "gauge" | "latency" | "sizes";
   help: string;
   labels: Readonly<Record<string, readonly string[] | null>>;
 }
@@ -58,6 +77,8 @@ type OfType<Type> = { [M in Metric]: (typeof METRICS)[M]["type"] extends Type ? 
 type LabelsOf<M extends Metric> = keyof (typeof METRICS)[M]["labels"] & string;
 /** The labels whose values the process gives. */
 type GivenOf<M extends Metric> = { [L in LabelsOf<M>]: (typeof METRICS)[M]["labels"][L & keyof (typeof METRICS)[M]["labels"]] extends null ? L : never }[LabelsOf<M>];
+/** Of a gauge: its labels and its value. */
+type Sample<M extends Metric> = Readonly<Record<LabelsOf<M>, string> & { value: number }>;
 type Given<M extends Metric> = Readonly<Record<GivenOf<M>, readonly string[]>>;
 
 /** The metrics of one process. Every series carries `track`. */
@@ -79,20 +100,36 @@ export class Metrics {
 
   /** A latency histogram in seconds. */
   latency<M extends OfType<"latency">>(name: M, given: Given<M>): Histogram<LabelsOf<M>> {
-    const { help, labels } = specOf(name, given);
-    const histogram = new Histogram({ name, help, labelNames: Object.keys(labels) as LabelsOf<M>[], buckets: LATENCY_EDGES_S, registers: [this.#registry] });
-    for (const values of combinations<LabelsOf<M>>(labels)) histogram.zero(values);
-    return histogram;
+    return this.#histogram(name, given, LATENCY_EDGES_S);
   }
 
-  /** A value that is read at each scrape. */
-  gauge(name: OfType<"gauge">, read: () => number): void {
-    new Gauge({ name, help: METRICS[name].help, registers: [this.#registry], collect() { this.set(read()); } });
+  /** A histogram of counts. */
+  sizes<M extends OfType<"sizes">>(name: M, given: Given<M>): Histogram<LabelsOf<M>> {
+    return this.#histogram(name, given, SIZE_EDGES);
+  }
+
+  /** Values that are read at each scrape, one for each set of labels. */
+  gauge<M extends OfType<"gauge">>(name: M, read: () => readonly Sample<M>[]): void {
+    const { help, labels } = METRICS[name];
+    new Gauge({
+      name, help, labelNames: Object.keys(labels), registers: [this.#registry],
+      collect() {
+        this.reset();
+        for (const { value, ...of } of read()) this.set(of as Record<string, string>, value);
+      },
+    });
   }
 
   /** Prometheus text format. */
   render(): Promise<string> {
     return this.#registry.metrics();
+  }
+
+  #histogram<M extends Metric>(name: M, given: Given<M>, buckets: number[]): Histogram<LabelsOf<M>> {
+    const { help, labels } = specOf(name, given);
+    const histogram = new Histogram({ name, help, labelNames: Object.keys(labels) as LabelsOf<M>[], buckets, registers: [this.#registry] });
+    for (const values of combinations<LabelsOf<M>>(labels)) histogram.zero(values);
+    return histogram;
   }
 }
 

@@ -1,5 +1,8 @@
 import type { ServerUnaryCall, ServerWritableStream } from "@grpc/grpc-js";
 
+/** Metadata key of a label under which a gateway's calls take turns with others. It names nobody: a random one a user, for a short time. */
+export const CALLER_KEY = "memseal-caller";
+
 /** A call with one request, and one answer or many. */
 export type GrpcCall = ServerUnaryCall<unknown, unknown> | ServerWritableStream<unknown, unknown>;
 

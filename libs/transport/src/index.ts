@@ -1,4 +1,4 @@
-export { callDeadlineMs, callSignal, type GrpcCall } from "./call-context.js";
+export { callDeadlineMs, CALLER_KEY, callSignal, type GrpcCall } from "./call-context.js";
 export { connect, serverStream, unary, type CallContext } from "./grpc-client.js";
 export { GrpcErrorFilter } from "./grpc-error.filter.js";
 export { grpcServer, serviceNames, startGrpcService, type GrpcServerSpec } from "./grpc-server.js";
