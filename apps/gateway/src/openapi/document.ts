@@ -54,7 +54,7 @@ interface Headers {
 }
 
 function headersOf({ always, atTimes = [] }: Headers): object {
-  const described = (names: readonly AnswerHeaderName[], required: boolean) => names.map((name) => [name, { ...ANSWER_HEADERS[name], required }]);
+  const described = (names: readonly AnswerHeaderName[], required: boolean) => names.map((name): [string, object] => [name, { ...ANSWER_HEADERS[name], required }]);
   return Object.fromEntries([...described(always, true), ...described(atTimes, false)]);
 }
 
