@@ -1,6 +1,7 @@
 import { logVerbosity, setLogVerbosity } from "@grpc/grpc-js";
 import { AppError } from "@memseal/errors";
 import type { Logger } from "@memseal/telemetry";
+import { keepBuffersApart } from "./keep-buffers-apart.js";
 
 /** Something that listens: it can be stopped once, in-flight calls finishing first. */
 export interface RunningService {
@@ -28,6 +29,7 @@ const REPEATED_WITHIN_MS = 1_000;
 export async function runService(log: Logger, start: () => Promise<RunningService>, { stopWithinMs = STOP_WITHIN_MS }: RunServiceOptions = {}): Promise<void> {
   // It would write lines of its own, which are no JSON and whose words are not ours, unless somebody asks for them.
   if (process.env["GRPC_VERBOSITY"] === undefined) setLogVerbosity(logVerbosity.NONE);
+  keepBuffersApart();
   const stopping = stopRequest(log, stopWithinMs);
   let service: RunningService;
   try {
