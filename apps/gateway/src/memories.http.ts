@@ -14,7 +14,7 @@ import {
 } from "@memseal/contracts";
 import { InvalidArgumentError } from "@memseal/errors";
 import { HttpErrorFilter } from "@memseal/transport";
-import { Body, Controller, Delete, Get, HttpCode, Param, Patch, Post, Query, Req, Res, StreamableFile } from "@nestjs/common";
+import { Body, Controller, Delete, Get, HttpCode, Param, Patch, Post, Query, Req, Res } from "@nestjs/common";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { eventStream } from "./event-stream.js";
 import { HttpAdmission } from "./http-admission.js";
@@ -44,16 +44,16 @@ export class MemoriesHttp {
 
   @Post("search/stream")
   @HttpCode(200)
-  async searchStream(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply, @Body() body: unknown): Promise<StreamableFile> {
+  async searchStream(@Req() request: FastifyRequest, @Res() reply: FastifyReply, @Body() body: unknown): Promise<void> {
     const stream = await eventStream(
       (emit) => this.admission.admit("read", request, reply, async (call) => {
         for await (const event of this.memories.searchStream(call, searchFromJson(body))) emit(searchEventToJson(event));
       }),
       (error) => ({ event: "error", data: this.errors.problemWithin(error, request, reply) }),
     );
-    // Proxies that gather an answer would undo what the stream is for.
-    void reply.header("x-accel-buffering", "no");
-    return new StreamableFile(stream, { type: "text/event-stream" });
+    // Proxies that gather an answer would undo what the stream is for. Sent without Nest, which would keep a stream that it sends,
+    // and with it the request, for as long as the connection lives.
+    await reply.headers({ "content-type": "text/event-stream", "x-accel-buffering": "no" }).send(stream);
   }
 
   @Get()
