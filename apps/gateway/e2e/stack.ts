@@ -67,11 +67,11 @@ export class Stack {
     return { MEMSEAL_TENANT_SECRET_FILE: this.files.tenantSecret, MEMSEAL_PEPPER_FILE: this.files.pepper, MEMSEAL_ASSERTION_KEY_FILE: this.files.privateKey };
   }
 
-  /** What every process of it shows to a scraper. */
-  async metrics(gateway: Gateway): Promise<string> {
+  /** What each process of it shows to a scraper: gateway, indexer and reranker. */
+  async metrics(gateway: Gateway): Promise<string[]> {
     const { indexerMetrics, rerankerMetrics } = this.addresses;
     const answers = await Promise.all([gateway.fetch("/metrics"), fetch(`http://${indexerMetrics}/metrics`), fetch(`http://${rerankerMetrics}/metrics`)]);
-    return (await Promise.all(answers.map((answer) => answer.text()))).join("\n");
+    return Promise.all(answers.map((answer) => answer.text()));
   }
 
   /** A key for a user, as `memseal keys create` makes it. */
