@@ -223,12 +223,13 @@ describe("an idle service", () => {
   });
 
   it.each([
-    { service: "gateway", threads: 1, needs: ["api-key.pepper", "tenant.secret"] },
-    { service: "indexer", threads: 1, needs: [] },
-    { service: "reranker", threads: 4, needs: [] },
-  ])("$service holds none of it, and no secret that it does not need: in no string of its heap and no buffer", async ({ service, threads, needs }) => {
+    { service: "gateway", atLeast: 1, needs: ["api-key.pepper", "tenant.secret"] },
+    { service: "indexer", atLeast: 1, needs: [] },
+    // The main thread, and one each for embeddings, pairs and scores.
+    { service: "reranker", atLeast: 4, needs: [] },
+  ])("$service holds none of it, and no secret that it does not need: in no string of its heap and no buffer", async ({ service, atLeast, needs }) => {
     const taken = await dumps.take(service);
-    expect(taken).toHaveLength(threads);
+    expect(taken.length).toBeGreaterThanOrEqual(atLeast);
     const secretScan = new LeakScan(secrets());
     for (const { thread, strings, buffersFile } of taken) {
       const found = { strings: namesIn(scan.inText(strings)), secretStrings: namesIn(secretScan.inText(strings)), buffers: namesIn(scan.inFile(buffersFile)), secretBuffers: namesIn(secretScan.inFile(buffersFile)) };
