@@ -591,4 +591,11 @@ export const SABOTAGES = [
     replace: "createdAt, expiresAt, null, ...scopes]",
     test: { kind: "integration", project: "libs/storage", spec: "api-keys", turnsRed: "refuse a key whose revocation was taken back" },
   },
+  {
+    name: "limit without an edge of its histogram",
+    file: "libs/telemetry/src/metrics.ts",
+    find: "0.4, 0.75, 1, 1.5,",
+    replace: "0.4, 0.7, 1, 1.5,",
+    test: { kind: "unit", project: "libs/telemetry", spec: "guardrail-metrics", turnsRed: "has an edge of its histogram exactly at the limit" },
+  },
 ];

@@ -329,13 +329,16 @@ describe("HTTP itself", () => {
   it("is up, ready and measured", async () => {
     expect((await gateway.fetch("/healthz")).status).toBe(200);
     expect((await gateway.fetch("/readyz")).status).toBe(200);
+    for (const transport of TRANSPORTS) await gateway.ask(transport, { method: "searchStream", key: ada, json: { query: "dog" } });
     const metrics = await (await gateway.fetch("/metrics")).text();
     for (const transport of TRANSPORTS) {
+      expect(metrics).toMatch(new RegExp(`memseal_time_to_first_value_seconds_count{track="stable",method="search_stream",transport="${transport}"} [1-9]`));
       expect(metrics).toMatch(new RegExp(`memseal_requests_total{method="search",transport="${transport}",code="ok",track="stable"} [1-9]`));
       expect(metrics).toMatch(new RegExp(`memseal_requests_total{method="list",transport="${transport}",code="unauthenticated",track="stable"} [1-9]`));
       expect(metrics).toContain(`memseal_requests_total{method="delete",transport="${transport}",code="data_loss",track="stable"} 0`);
       expect(metrics).toMatch(new RegExp(`memseal_request_duration_seconds_count{track="stable",method="add",transport="${transport}"} [1-9]`));
     }
+    expect(metrics).toMatch(/memseal_reranked_total{track="stable"} \d+/);
     expect(metrics).toMatch(/memseal_rerank_skipped_total{reason="disabled",track="stable"} [1-9]/);
     expect(metrics).toMatch(/memseal_dense_skipped_total{reason="open",track="stable"} 0/);
   });

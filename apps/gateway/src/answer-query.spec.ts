@@ -16,7 +16,7 @@ const query = (parts: Partial<SearchQuery> = {}): SearchQuery => ({ query: "dog"
 
 /** Four memories, "0" to "3" in fused order; the cross-encoder prefers later ones. */
 function world(changes: Partial<QueryParts> = {}) {
-  const seen: { search?: SearchRequest; passages?: string[]; skips: string[] } = { skips: [] };
+  const seen: { search?: SearchRequest; passages?: string[]; skips: string[]; reranked: number } = { skips: [], reranked: 0 };
   const at = toTimestamp(new Date("2023-05-08T00:00:00Z"));
   const parts: QueryParts = {
     indexer: {
@@ -42,6 +42,7 @@ function world(changes: Partial<QueryParts> = {}) {
     ranking: { depth: 3, weight: 0.5 },
     mayRerank: () => true,
     onDenseSkipped: (reason) => seen.skips.push(`dense ${reason}`),
+    onReranked: () => { seen.reranked++; },
     onRerankSkipped: (reason) => seen.skips.push(`rerank ${reason}`),
     ...changes,
   };
@@ -62,6 +63,7 @@ describe("answerQuery", () => {
     expect(answer).toMatchObject({ reranked: true, dense: true, totalMatching: 9, integrityFailures: 1, requestId: "r-1" });
     expect(answer.rerankSkipped ?? answer.denseSkipped).toBeUndefined();
     expect(seen.skips).toEqual([]);
+    expect(seen.reranked).toBe(1);
   });
 
   it("is in fused order beyond the caller's rate of reranks, and says so", async () => {
@@ -69,6 +71,7 @@ describe("answerQuery", () => {
     expect(await answerQuery(parts, call, query())).toMatchObject({ reranked: false, rerankSkipped: "overloaded" });
     expect(seen.passages).toBeUndefined();
     expect(seen.skips).toEqual(["rerank overloaded"]);
+    expect(seen.reranked).toBe(0);
   });
 
   it("asks the indexer for what can come into the answer: what is reranked, and top_k", async () => {
@@ -102,6 +105,7 @@ describe("answerQuery", () => {
     expect(answer.results[0]).toMatchObject({ rank: 1, score: 4 });
     expect(answer.results[0]?.originalRank).toBeUndefined();
     expect(seen.skips).toEqual([`rerank ${reason}`]);
+    expect(seen.reranked).toBe(0);
   });
 
   it("does not wait for a reranker that takes too long, and cancels it", async () => {

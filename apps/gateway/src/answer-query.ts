@@ -28,6 +28,8 @@ export interface QueryParts {
   /** Whether the rate of this caller leaves room for one more. */
   mayRerank: (caller: Caller) => boolean;
   onDenseSkipped: (reason: DenseSkip) => void;
+  /** The cross-encoder has put an answer in order. */
+  onReranked: () => void;
   onRerankSkipped: (reason: RerankSkip) => void;
 }
 
@@ -147,7 +149,7 @@ export async function rank(parts: QueryParts, call: TenantCall, query: SearchQue
 }
 
 async function rerank(
-  { reranker, rerankBreaker, ranking, mayRerank }: QueryParts,
+  { reranker, rerankBreaker, ranking, mayRerank, onReranked }: QueryParts,
   call: TenantCall,
   { query, rerank: isAsked }: SearchQuery,
   candidates: readonly WholeCandidate[],
@@ -161,6 +163,7 @@ async function rerank(
   const outcome = await rerankBreaker.run((signal, deadlineMs) => reranker.rerank({ ...call, signal, deadlineMs }, { query, passages: readable }), call);
   call.signal.throwIfAborted();
   if (!outcome.ok) return { ranked: fused, skipped: outcome.skipped };
+  onReranked();
   const logits = outcome.value.logits.values();
   return { ranked: blend(fused, passages.map((passage) => (passage === undefined ? undefined : logits.next().value)), ranking.weight) };
 }

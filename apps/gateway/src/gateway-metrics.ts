@@ -5,6 +5,9 @@ import { DENSE_SKIPS } from "./answer-query.js";
 const METHODS = ["add", "search", "search_stream", "get", "list", "update", "history", "delete", "delete_many", "list_audit", "erase", "create_token", "rerank", "rerank_stream"] as const;
 export type Method = (typeof METHODS)[number];
 
+const STREAMS = ["search_stream", "rerank_stream"] as const satisfies readonly Method[];
+export type StreamMethod = (typeof STREAMS)[number];
+
 export type Transport = "http" | "grpc";
 
 export interface Answered {
@@ -16,10 +19,19 @@ export interface Answered {
   durationMs: number;
 }
 
+export interface FirstValue {
+  transport: Transport;
+  method: StreamMethod;
+  /** Since the request arrived. */
+  durationMs: number;
+}
+
 /** What the gateway counts, and the log line of each request. */
 export class GatewayMetrics {
   readonly #requests;
   readonly #latency;
+  readonly #firstValue;
+  readonly #reranked;
   readonly #rerankSkipped;
   readonly #denseSkipped;
 
@@ -27,6 +39,8 @@ export class GatewayMetrics {
     const method = [...METHODS, "other"];
     this.#requests = metrics.counter("memseal_requests_total", { method });
     this.#latency = metrics.latency("memseal_request_duration_seconds", { method });
+    this.#firstValue = metrics.latency("memseal_time_to_first_value_seconds", { method: STREAMS });
+    this.#reranked = metrics.counter("memseal_reranked_total", {});
     this.#rerankSkipped = metrics.counter("memseal_rerank_skipped_total", { reason: [...SKIP_REASONS, "disabled"] });
     this.#denseSkipped = metrics.counter("memseal_dense_skipped_total", { reason: DENSE_SKIPS });
   }
@@ -35,6 +49,14 @@ export class GatewayMetrics {
     this.#requests.inc({ transport, method, code });
     this.#latency.observe({ transport, method }, durationMs / 1_000);
     this.log.info("request", { method, code, requestId, durationMs: Math.round(durationMs * 1_000) / 1_000 });
+  }
+
+  firstValue({ transport, method, durationMs }: FirstValue): void {
+    this.#firstValue.observe({ transport, method }, durationMs / 1_000);
+  }
+
+  reranked(): void {
+    this.#reranked.inc();
   }
 
   rerankSkipped(reason: string): void {

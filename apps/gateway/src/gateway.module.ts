@@ -62,6 +62,7 @@ export class GatewayModule {
       ranking: { depth: config.MEMSEAL_RERANK_DEPTH, weight: config.MEMSEAL_RERANK_WEIGHT },
       onDenseSkipped: (reason) => { gatewayMetrics.denseSkipped(reason); },
       mayRerank: (caller) => rates.take("rerank", caller).isAllowed,
+      onReranked: () => { gatewayMetrics.reranked(); },
       onRerankSkipped: (reason) => { gatewayMetrics.rerankSkipped(reason); },
       onForeignUser: () => { crossTenant.refused("user_id"); },
       tenantSecret,

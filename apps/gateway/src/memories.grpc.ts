@@ -37,9 +37,10 @@ import { Observable } from "rxjs";
 import { Admission, type Access, type Received } from "./admission.js";
 import type { TenantCall } from "./call.js";
 import { CreateToken } from "./create-token.js";
-import { GatewayMetrics, type Method } from "./gateway-metrics.js";
+import { GatewayMetrics, type Method, type StreamMethod } from "./gateway-metrics.js";
 import type { Written } from "./indexer-client.js";
 import { Memories } from "./memories.js";
+import { tellingFirst } from "./telling-first.js";
 
 type UnaryCall = ServerUnaryCall<unknown, unknown>;
 type StreamingCall = ServerWritableStream<unknown, unknown>;
@@ -141,11 +142,13 @@ export class MemoriesGrpc {
     }
   }
 
-  #stream<Event>(method: Method, access: Access, metadata: Metadata, call: StreamingCall, events: (call: TenantCall) => AsyncIterable<Event>): Observable<Event> {
+  #stream<Event>(method: StreamMethod, access: Access, metadata: Metadata, call: StreamingCall, events: (call: TenantCall) => AsyncIterable<Event>): Observable<Event> {
     return new Observable((subscriber) => {
+      const startedAt = performance.now();
       call.sendMetadata(headersOf(metadata));
       this.#admit(method, access, metadata, call, async (admitted) => {
-        for await (const event of events(admitted)) subscriber.next(event);
+        const onFirst = () => { this.metrics.firstValue({ transport: "grpc", method, durationMs: performance.now() - startedAt }); };
+        for await (const event of tellingFirst(events(admitted), onFirst)) subscriber.next(event);
       }).then(() => { subscriber.complete(); }, (error: unknown) => { subscriber.error(error); });
     });
   }

@@ -17,9 +17,11 @@ import { HttpErrorFilter } from "@memseal/transport";
 import { Body, Controller, Delete, Get, HttpCode, Param, Patch, Post, Query, Req, Res } from "@nestjs/common";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { eventStream } from "./event-stream.js";
+import { GatewayMetrics } from "./gateway-metrics.js";
 import { HttpAdmission } from "./http-admission.js";
 import { answerOf, tagged } from "./http-answer.js";
 import { Memories } from "./memories.js";
+import { tellingFirst } from "./telling-first.js";
 
 /** JSON in, messages on, JSON out. */
 @Controller("v1/memories")
@@ -28,6 +30,7 @@ export class MemoriesHttp {
     private readonly admission: HttpAdmission,
     private readonly memories: Memories,
     private readonly errors: HttpErrorFilter,
+    private readonly metrics: GatewayMetrics,
   ) {}
 
   @Post()
@@ -47,7 +50,8 @@ export class MemoriesHttp {
   async searchStream(@Req() request: FastifyRequest, @Res() reply: FastifyReply, @Body() body: unknown): Promise<void> {
     const stream = await eventStream(
       (emit) => this.admission.admit("read", request, reply, async (call) => {
-        for await (const event of this.memories.searchStream(call, searchFromJson(body))) emit(searchEventToJson(event));
+        const onFirst = () => { this.metrics.firstValue({ transport: "http", method: "search_stream", durationMs: reply.elapsedTime }); };
+        for await (const event of tellingFirst(this.memories.searchStream(call, searchFromJson(body)), onFirst)) emit(searchEventToJson(event));
       }),
       (error) => ({ event: "error", data: this.errors.problemWithin(error, request, reply) }),
     );

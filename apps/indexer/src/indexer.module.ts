@@ -40,7 +40,8 @@ export class IndexerModule {
     const root = new FileProvider(rootKey);
     await root.health();
     const verifier = AssertionVerifier.load(config.MEMSEAL_ASSERTION_PUBLIC_KEY_FILES);
-    const appPool = createPool(config.DATABASE_URL, log, APP_CONNECTIONS);
+    const poolUse = metrics.ratio("memseal_database_pool_use_ratio", {});
+    const appPool = createPool(config.DATABASE_URL, log, APP_CONNECTIONS, { onCheckout: (use) => { poolUse.observe(use); } });
     const authPool = createPool(config.DATABASE_AUTH_URL, log, AUTH_CONNECTIONS);
     const schedulerPool = createPool(config.DATABASE_SCHEDULER_URL, log, SCHEDULER_CONNECTIONS, { readsTables: true });
     await assertSchema(appPool);

@@ -9,17 +9,22 @@ import pg from "pg";
  */
 const PLANNING = "-c enable_seqscan=off -c enable_bitmapscan=off -c plan_cache_mode=force_generic_plan";
 
-/**
- * Connections of one role. A connection that breaks while idle is dropped and logged, not thrown.
- * readsTables: for the one role whose statements read a whole table, of all tenants.
- */
-export function createPool(url: string, log: Logger, max: number, { readsTables = false } = {}): pg.Pool {
+export interface PoolOptions {
+  /** For the one role whose statements read a whole table, of all tenants. */
+  readsTables?: boolean;
+  /** Told at each checkout which share of `max` is in use, this one included. */
+  onCheckout?: (use: number) => void;
+}
+
+/** Connections of one role. A connection that breaks while idle is dropped and logged, not thrown. */
+export function createPool(url: string, log: Logger, max: number, { readsTables = false, onCheckout }: PoolOptions = {}): pg.Pool {
   const options = readsTables ? undefined : PLANNING;
   // Never `binary`: pg 8 decodes bytea through UTF-8 then, and corrupts it silently.
   const pool = new pg.Pool({ connectionString: url, max, connectionTimeoutMillis: 2_000, statement_timeout: 30_000, application_name: "memseal", options });
   // A connection can break while a statement runs, too, and an error event that nobody hears ends the process.
   pool.on("connect", (client) => client.on("error", (error) => { log.warn("database connection lost", { error }); }));
   pool.on("error", () => undefined);
+  if (onCheckout !== undefined) pool.on("acquire", () => { onCheckout((pool.totalCount - pool.idleCount) / max); });
   return pool;
 }
 

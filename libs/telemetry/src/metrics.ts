@@ -4,6 +4,9 @@ import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom
 /** Upper edges in seconds, with one at each limit a guardrail watches. */
 const LATENCY_EDGES_S = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.25, 0.4, 0.75, 1, 1.5, 2.5, 5, 10, 30];
 
+/** Upper edges of shares of a whole. */
+const RATIO_EDGES = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1];
+
 /** Upper edges of counts and of tokens. */
 const SIZE_EDGES = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_024, 2_048, 4_096, 8_192, 16_384];
 
@@ -21,6 +24,7 @@ export type Code = (typeof CODES)[number];
 export const METRICS = {
   memseal_requests_total: { type: "counter", help: "Requests of callers answered.", labels: { method: null, transport: ["http", "grpc"], code: CODES } },
   memseal_request_duration_seconds: { type: "latency", help: "Arrival of a caller's request to its answer.", labels: { method: null, transport: ["http", "grpc"] } },
+  memseal_time_to_first_value_seconds: { type: "latency", help: "Arrival of a streaming request to its first event.", labels: { method: null, transport: ["http", "grpc"] } },
   memseal_calls_total: { type: "counter", help: "Calls between services answered.", labels: { method: null, code: CODES } },
   memseal_call_duration_seconds: { type: "latency", help: "Arrival of a call between services to its answer.", labels: { method: null } },
   // What models do, under the names that text-embeddings-inference gives it; durations in seconds, of calls that succeeded.
@@ -39,6 +43,7 @@ export const METRICS = {
   te_batch_next_size: { type: "sizes", help: "Texts or pairs of a run.", labels: { service: null } },
   te_batch_next_tokens: { type: "sizes", help: "Tokens of a run, each text as long as the longest.", labels: { service: null } },
   memseal_model_info: { type: "gauge", help: "1: the model that is served, and what runs it.", labels: { service: null, model: null, provider: ["cpu", "cuda", "endpoint"] } },
+  memseal_reranked_total: { type: "counter", help: "Searches that the cross-encoder put in order.", labels: {} },
   memseal_rerank_skipped_total: { type: "counter", help: "Searches answered in fused order.", labels: { reason: null } },
   memseal_dense_skipped_total: { type: "counter", help: "Searches answered by words alone.", labels: { reason: null } },
   memseal_integrity_failures_total: { type: "counter", help: "Sealed rows that do not open, each counted once.", labels: {} },
@@ -47,6 +52,7 @@ export const METRICS = {
     help: "API keys shown with their right secret whose row is not as it was written: without a MAC, or with that of another row.",
     labels: { reason: ["unauthenticated", "altered"] },
   },
+  memseal_database_pool_use_ratio: { type: "ratio", help: "Share of the database connections in use, at each checkout.", labels: {} },
   memseal_index_bytes: { type: "gauge", help: "Tenant indexes in memory, by estimate.", labels: {} },
   memseal_index_refreshes_total: {
     type: "counter",
@@ -67,7 +73,7 @@ export const METRICS = {
 } as const satisfies Record<string, MetricSpec>;
 
 interface MetricSpec {
-  type: "counter" | "gauge" | "latency" | "sizes";
+  type: "counter" | "gauge" | "latency" | "sizes" | "ratio";
   help: string;
   labels: Readonly<Record<string, readonly string[] | null>>;
 }
@@ -101,6 +107,11 @@ export class Metrics {
   /** A latency histogram in seconds. */
   latency<M extends OfType<"latency">>(name: M, given: Given<M>): Histogram<LabelsOf<M>> {
     return this.#histogram(name, given, LATENCY_EDGES_S);
+  }
+
+  /** A histogram of shares, from 0 to 1. */
+  ratio<M extends OfType<"ratio">>(name: M, given: Given<M>): Histogram<LabelsOf<M>> {
+    return this.#histogram(name, given, RATIO_EDGES);
   }
 
   /** A histogram of counts. */

@@ -1,0 +1,15 @@
+export {
+  allowedShare,
+  GUARDRAILS,
+  partsOf,
+  seriesOf,
+  type ComparedGuardrail,
+  type Guardrail,
+  type GuardrailId,
+  type NeverGuardrail,
+  type Part,
+  type QuantileGuardrail,
+  type RateGuardrail,
+  type Selector,
+  type StatisticalGuardrail,
+} from "./guardrails.js";
