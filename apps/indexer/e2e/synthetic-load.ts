@@ -52,9 +52,10 @@ export async function fill(indexer: RunningIndexer, tenant: UserHash, { chunks, 
   }
 }
 
-export function search(indexer: RunningIndexer, tenant: UserHash, dimension: number): Promise<unknown> {
+/** Searches for something new; returns how long that took, in ms. */
+export function search(indexer: RunningIndexer, tenant: UserHash, dimension: number): Promise<number> {
   const request: SearchRequest = { query: words(WORDS_A_QUERY), vector: encodeVector(vector(dimension)), filters: undefined, candidates: CANDIDATES };
-  return indexer.call(Indexer.search, "read", tenant, request);
+  return timeMs(() => indexer.call(Indexer.search, "read", tenant, request));
 }
 
 export async function timeMs(work: () => unknown): Promise<number> {

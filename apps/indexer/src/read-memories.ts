@@ -36,7 +36,7 @@ export class ReadMemories {
 
   /** @throws NotFoundError for absent and foreign ids alike; DataLossError when it does not open */
   async get(tenant: UserHash, id: string): Promise<Memory> {
-    const [row] = await this.database.withTenant(tenant, (tx) => this.store.readMemories(tx, [id]));
+    const [row] = await this.store.readMemories(this.database.statementsOf(tenant), [id]);
     if (row === undefined) throw new NotFoundError("memory");
     return toMessage(row, await this.#open(row, tenant, row.epoch));
   }
@@ -79,7 +79,7 @@ export class ReadMemories {
 
   async #newest(tenant: UserHash, before: string | undefined, limit: number): Promise<RowPage> {
     // One more than asked for says whether there are older ones.
-    const rows = await this.database.withTenant(tenant, (tx) => this.store.listMemories(tx, { before, limit: limit + 1 }));
+    const rows = await this.store.listMemories(this.database.statementsOf(tenant), { before, limit: limit + 1 });
     const page = rows.slice(0, limit);
     return { rows: page, last: rows.length > limit ? page.at(-1)?.id : undefined };
   }
@@ -87,7 +87,7 @@ export class ReadMemories {
   async #matching(tenant: UserHash, filter: Filter, before: string | undefined, limit: number): Promise<RowPage> {
     const chosen = (await this.cache.use(tenant, ({ index }, now) => index.select({ filter, now, before, limit: limit + 1 }))) ?? [];
     const ids = chosen.slice(0, limit).map(({ id }) => id);
-    const rows = ids.length === 0 ? [] : await this.database.withTenant(tenant, (tx) => this.store.readMemories(tx, ids));
+    const rows = ids.length === 0 ? [] : await this.store.readMemories(this.database.statementsOf(tenant), ids);
     return { rows: [...rows].sort((a, b) => (a.id < b.id ? 1 : -1)), last: chosen.length > limit ? ids.at(-1) : undefined };
   }
 

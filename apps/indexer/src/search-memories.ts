@@ -57,7 +57,7 @@ export class SearchMemories {
 
   /** Those of the hits that are still what the index knows, opened. */
   async #open(tenant: UserHash, hits: readonly Hit[]): Promise<{ opened: Candidate[]; damaged: DamagedRow[] }> {
-    const rows = await this.database.withTenant(tenant, (tx) => this.store.readMemories(tx, hits.map(({ memoryId }) => memoryId)));
+    const rows = await this.store.readMemories(this.database.statementsOf(tenant), hits.map(({ memoryId }) => memoryId));
     const rowOf = new Map(rows.map((row) => [row.id, row]));
     const opened: Candidate[] = [];
     const damaged: SealedMemory[] = [];

@@ -32,6 +32,8 @@ export interface Scope {
   readonly starts: Uint32Array;
   /** By row, two of them each: the rows before and after it, in other memories of its run. Absent where no row has any. */
   readonly neighbours: Int32Array | undefined;
+  /** Whether a memory of more than one chunk is among them. */
+  readonly hasLongMemories: boolean;
 }
 
 /** rowEnd: every row is below. */
@@ -41,7 +43,8 @@ export function scopeOf(memories: readonly StoredMemory[], rowEnd: number): Scop
   const rows = new Uint32Array(starts[memories.length]);
   let next = 0;
   for (const { chunks } of memories) for (const { row } of chunks) rows[next++] = row;
-  return { memories, rows, starts, neighbours: neighboursOf(memories, rows, rowEnd) };
+  const hasLongMemories = memories.some(({ chunks }) => chunks.length > 1);
+  return { memories, rows, starts, neighbours: neighboursOf(memories, rows, rowEnd), hasLongMemories };
 }
 
 /** By memory: the best of its chunks' scores, of those that count; -Infinity where none does. */

@@ -326,10 +326,10 @@ export class TenantIndex {
 
 /** Each row's score with what it is lent: by its memory and, the given parts of theirs, by its neighbours and those beyond them. */
 function withContext(own: Float64Array, scope: Scope, [near, far]: readonly [number, number]): ContextualScores {
-  const { memories, rows, starts, neighbours } = scope;
-  if (neighbours === undefined && memories.every(({ chunks }) => chunks.length < 2)) return { scores: own, lent: undefined };
+  const { memories, rows, starts, neighbours, hasLongMemories } = scope;
+  if (neighbours === undefined && !hasLongMemories) return { scores: own, lent: undefined };
   const lent = new Float64Array(own.length);
-  for (let at = 0; at < memories.length; at++) {
+  for (let at = 0; hasLongMemories && at < memories.length; at++) {
     if (starts[at + 1] - starts[at] < 2) continue;
     let best = -Infinity;
     for (let i = starts[at]; i < starts[at + 1]; i++) best = Math.max(best, own[rows[i]]);

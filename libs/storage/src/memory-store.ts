@@ -1,4 +1,4 @@
-import type { TenantTransaction } from "./tenant-transaction.js";
+import type { TenantStatements, TenantTransaction } from "./tenant-transaction.js";
 import type { WriteTurn } from "./tenant-store.js";
 
 /** A memory's row, as sealed. */
@@ -141,16 +141,16 @@ export class MemoryStore {
   }
 
   /** Those of the ids that exist and have not expired, in no order. */
-  async readMemories(tx: TenantTransaction, ids: readonly string[]): Promise<SealedMemory[]> {
-    const { rows } = await tx.query<SealedMemoryRow>(`${selectMemory(eachOf("memory", "$2::uuid[]", "id"))} AND ${IS_LIVE}`, [tx.userHash, ids]);
+  async readMemories(own: TenantStatements, ids: readonly string[]): Promise<SealedMemory[]> {
+    const { rows } = await own.query<SealedMemoryRow>(`${selectMemory(eachOf("memory", "$2::uuid[]", "id"))} AND ${IS_LIVE}`, [own.userHash, ids]);
     return rows.map(toSealedMemory);
   }
 
   /** Newest first, older than `before`. */
-  async listMemories(tx: TenantTransaction, { before, limit }: { before: string | undefined; limit: number }): Promise<SealedMemory[]> {
-    const { rows } = await tx.query<SealedMemoryRow>(
+  async listMemories(own: TenantStatements, { before, limit }: { before: string | undefined; limit: number }): Promise<SealedMemory[]> {
+    const { rows } = await own.query<SealedMemoryRow>(
       `${selectMemory("memseal.memory")} AND ${IS_LIVE} AND m.id < $2 ORDER BY m.id DESC LIMIT $3`,
-      [tx.userHash, before ?? AFTER_ALL_IDS, limit],
+      [own.userHash, before ?? AFTER_ALL_IDS, limit],
     );
     return rows.map(toSealedMemory);
   }

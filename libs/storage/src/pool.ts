@@ -20,7 +20,11 @@ export interface PoolOptions {
 export function createPool(url: string, log: Logger, max: number, { readsTables = false, onCheckout }: PoolOptions = {}): pg.Pool {
   const options = readsTables ? undefined : PLANNING;
   // Never `binary`: pg 8 decodes bytea through UTF-8 then, and corrupts it silently.
-  const pool = new pg.Pool({ connectionString: url, max, connectionTimeoutMillis: 2_000, statement_timeout: 30_000, application_name: "memseal", options });
+  const pool = new pg.Pool({
+    connectionString: url, max, connectionTimeoutMillis: 2_000, statement_timeout: 30_000, application_name: "memseal", options,
+    // A statement and the transaction around it are sent together, and take one round trip.
+    pipeline: true,
+  });
   // A connection can break while a statement runs, too, and an error event that nobody hears ends the process.
   pool.on("connect", (client) => client.on("error", (error) => { log.warn("database connection lost", { error }); }));
   pool.on("error", () => undefined);

@@ -72,7 +72,7 @@ for (const { name, start } of testServers()) {
           await asApp(async (client) => { expect(await count(client, "memory")).toEqual({ own: 1, foreign: 1 }); });
           const before = walls.reached;
           await expect(database.withTenant(alice, (tx) => readAll(tx, "memory"))).rejects.toThrow("row security has failed");
-          await expect(database.queryAsTenant(alice, "SELECT user_hash FROM memseal.memory")).rejects.toThrow("row security has failed");
+          await expect(database.statementsOf(alice).query("SELECT user_hash FROM memseal.memory")).rejects.toThrow("row security has failed");
           expect(walls.reached - before).toBe(2);
         });
       });
@@ -124,7 +124,7 @@ for (const { name, start } of testServers()) {
         await pool.query(`SET app.user_hash = '${bob}'`);
         try {
           expect((await database.withTenant(alice, (tx) => readAll(tx, "memory"))).rows).toEqual([{ user_hash: Buffer.from(alice, "hex") }]);
-          expect(await database.queryAsTenant(alice, "SELECT user_hash FROM memseal.memory")).toEqual([{ user_hash: Buffer.from(alice, "hex") }]);
+          expect((await database.statementsOf(alice).query("SELECT user_hash FROM memseal.memory")).rows).toEqual([{ user_hash: Buffer.from(alice, "hex") }]);
         } finally {
           await pool.query("RESET app.user_hash");
         }
@@ -134,13 +134,13 @@ for (const { name, start } of testServers()) {
         const nobody = async () => { expect({ setting: await setting(pool), rows: await count(pool, "memory") }).toEqual({ setting: "", rows: { own: 0, foreign: 0 } }); };
         await database.withTenant(alice, (tx) => readAll(tx, "memory"));
         await nobody();
-        await database.queryAsTenant(alice, "SELECT user_hash FROM memseal.memory");
+        await database.statementsOf(alice).query("SELECT user_hash FROM memseal.memory");
         await nobody();
         await expect(database.withTenant(alice, () => Promise.reject(new Error("stop")))).rejects.toThrow("stop");
         await nobody();
         await expect(database.withTenant(alice, (tx) => tx.query("SELECT 1 / 0"))).rejects.toThrow();
         await nobody();
-        await expect(database.queryAsTenant(alice, "SELECT 1 / 0")).rejects.toThrow();
+        await expect(database.statementsOf(alice).query("SELECT 1 / 0")).rejects.toThrow();
         await nobody();
       });
     });

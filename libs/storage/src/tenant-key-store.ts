@@ -9,11 +9,12 @@ export class TenantKeyStore implements TenantKeyRecords {
 
   async read(tenant: UserHash): Promise<{ epoch: number; keys: TenantKeyRecord[] } | undefined> {
     // One statement: a rotation between two would show the old epoch with the new key, or neither key as active.
-    const rows = await this.database.queryAsTenant<TenantKeyRow>(
-      tenant,
+    const own = this.database.statementsOf(tenant);
+    const { rows } = await own.query<TenantKeyRow>(
       `SELECT user_hash, t.epoch, k.purpose, k.version, k.kid, k.commitment, k.provider, k.root_key_id, k.wrapped, k.status
        FROM memseal.tenant AS t LEFT JOIN memseal.tenant_key AS k USING (user_hash)
-       WHERE user_hash = decode('${tenant}', 'hex') ORDER BY k.version DESC`,
+       WHERE user_hash = $1 ORDER BY k.version DESC`,
+      [own.userHash],
     );
     const [first] = rows;
     return first && { epoch: first.epoch, keys: rows.filter(({ status }) => status === "active" || status === "decrypt_only").map(toRecord) };

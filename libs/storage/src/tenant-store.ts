@@ -55,11 +55,11 @@ export interface TurnTotals {
 export class TenantStore {
   /** The tenant's state, or undefined before its first write. */
   async readState(database: TenantDatabase, tenant: UserHash): Promise<TenantState | undefined> {
-    const rows = await database.queryAsTenant<TenantStateRow>(
-      tenant,
-      `SELECT user_hash, seq, epoch, state, generation, tombstone_floor, now() AS now FROM memseal.tenant WHERE user_hash = decode('${tenant}', 'hex')`,
+    const own = database.statementsOf(tenant);
+    const { rows: [row] } = await own.query<TenantStateRow>(
+      "SELECT user_hash, seq, epoch, state, generation, tombstone_floor, now() AS now FROM memseal.tenant WHERE user_hash = $1",
+      [own.userHash],
     );
-    const [row] = rows;
     return row && {
       seq: Number(row.seq),
       epoch: row.epoch,
@@ -93,13 +93,12 @@ export class TenantStore {
 
   /** The generation that searches read, or undefined before the tenant's first write. */
   async readActiveGeneration(database: TenantDatabase, tenant: UserHash): Promise<ActiveGeneration | undefined> {
-    const rows = await database.queryAsTenant<ActiveGenerationRow>(
-      tenant,
+    const own = database.statementsOf(tenant);
+    const { rows: [row] } = await own.query<ActiveGenerationRow>(
       `SELECT user_hash, t.epoch, t.state, g.generation, g.model, g.dimension, g.chunker
-       FROM memseal.tenant AS t JOIN memseal.embedding_generation AS g USING (user_hash, generation)
-       WHERE user_hash = decode('${tenant}', 'hex')`,
+       FROM memseal.tenant AS t JOIN memseal.embedding_generation AS g USING (user_hash, generation) WHERE user_hash = $1`,
+      [own.userHash],
     );
-    const [row] = rows;
     return row && { epoch: row.epoch, status: row.state, generation: row.generation, model: row.model, dimension: row.dimension, chunker: row.chunker };
   }
 

@@ -12,28 +12,34 @@ export interface TenantWalls {
   onRefused(): void;
 }
 
-/** Statements of one tenant inside its transaction. Useless once the transaction has ended. */
-export class TenantTransaction {
+/** Runs statements of one tenant. */
+export interface TenantStatements {
+  /** The tenant as the bytes of a `user_hash` column: every statement names it beside the policy. */
+  readonly userHash: Buffer;
+  /**
+   * One statement that reads or writes rows. Rows come back with their `user_hash`, which is compared.
+   * @throws UnavailableError when the database is away; ForeignRowError when a row of another tenant came back
+   */
+  query<Row extends pg.QueryResultRow>(sql: string, parameters?: unknown[]): Promise<pg.QueryResult<Row>>;
+}
+
+/** Statements of one tenant inside its transaction, savepoints among them. Useless once the transaction has ended. */
+export class TenantTransaction implements TenantStatements {
   #client: pg.ClientBase | undefined;
 
   constructor(
     client: pg.ClientBase,
     readonly tenant: UserHash,
-    /** The tenant as the bytes of a `user_hash` column: every statement names it beside the policy. */
     readonly userHash: Buffer,
     private readonly walls: TenantWalls,
   ) {
     this.#client = client;
   }
 
-  /**
-   * One statement that reads or writes rows, or a savepoint. Rows come back with their `user_hash`, which is compared.
-   * @throws UnavailableError when the database is away; ForeignRowError when a row of another tenant came back
-   */
   async query<Row extends pg.QueryResultRow>(sql: string, parameters: unknown[] = []): Promise<pg.QueryResult<Row>> {
     if (this.#client === undefined) throw new Error("this tenant transaction has ended");
     assertTenantStatement(sql);
-    const result = await run<Row>(this.#client, this.walls, { name: parameters.length === 0 ? undefined : preparedName(sql), text: sql, values: parameters });
+    const result = await run<Row>(this.#client, this.walls, statement(sql, parameters));
     assertOwnRows(result, this.userHash, this.walls);
     return result;
   }
@@ -50,6 +56,7 @@ export interface TransactionOptions {
 
 /** The app role's connections. Nothing is read or written outside a tenant's transaction. */
 export class TenantDatabase {
+  /** pool: of connections that take a statement before the one before it is answered (createPool). */
   constructor(
     private readonly pool: pg.Pool,
     private readonly walls: TenantWalls = { onForeignRow: () => undefined, onRefused: () => undefined },
@@ -77,17 +84,26 @@ export class TenantDatabase {
     });
   }
 
-  /** One statement without parameters in a tenant's transaction, all in one round trip. As strict as `query`. */
-  async queryAsTenant<Row extends pg.QueryResultRow>(tenant: UserHash, sql: string): Promise<Row[]> {
+  /** Each statement in a transaction of its own, all of it in one round trip. */
+  statementsOf(tenant: UserHash): TenantStatements {
+    return {
+      userHash: Buffer.from(tenant, "hex"),
+      query: (sql, parameters = []) => this.#queryAlone(tenant, sql, parameters),
+    };
+  }
+
+  async #queryAlone<Row extends pg.QueryResultRow>(tenant: UserHash, sql: string, parameters: unknown[]): Promise<pg.QueryResult<Row>> {
     const begin = beginAs(tenant);
     assertTenantStatement(sql);
     return this.#onConnection(async (client) => {
-      // One result a statement: BEGIN, SET, the query, COMMIT.
-      const results = await run(client, this.walls, `${begin}; ${sql}; COMMIT`) as unknown as pg.QueryResult<Row>[];
-      const result = results[2];
-      if (result === undefined) throw new Error("a statement of a tenant came back without a result");
+      // Sent together: should BEGIN fail, no tenant is set, and row security shows the statement nothing.
+      const [, result] = await Promise.all([
+        run(client, this.walls, begin),
+        run<Row>(client, this.walls, statement(sql, parameters)),
+        run(client, this.walls, "COMMIT"),
+      ]);
       assertOwnRows(result, Buffer.from(tenant, "hex"), this.walls);
-      return result.rows;
+      return result;
     });
   }
 
@@ -119,6 +135,10 @@ function beginAs(tenant: UserHash, mode = ""): string {
   // The type promises it; a literal in SQL is checked all the same.
   if (!/^[0-9a-f]{64}$/.test(tenant)) throw new TypeError("a tenant is 64 lower-case hex digits");
   return `BEGIN${mode}; SET LOCAL app.user_hash = '${tenant}'`;
+}
+
+function statement(sql: string, parameters: unknown[]): pg.QueryConfig {
+  return { name: parameters.length === 0 ? undefined : preparedName(sql), text: sql, values: parameters };
 }
 
 /** By text. Statements are written once, in the stores, so there are few. */

@@ -1,5 +1,6 @@
 import { Client, Metadata, type MethodDefinition, type ServiceError } from "@grpc/grpc-js";
 import { AppError, DeadlineExceededError } from "@memseal/errors";
+import { CHANNELZ_OFF } from "./channelz.js";
 import { fromGrpcStatus } from "./grpc-status.js";
 import { MAX_INNER_MESSAGE_BYTES } from "./limits.js";
 import { TransportSecurity } from "./transport-security.js";
@@ -21,6 +22,7 @@ export function connect(address: string, security = TransportSecurity.LOOPBACK, 
     "grpc.keepalive_timeout_ms": 5_000,
     // Whatever proxy the environment names is for the world outside.
     "grpc.enable_http_proxy": 0,
+    ...CHANNELZ_OFF,
   });
 }
 

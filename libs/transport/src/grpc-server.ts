@@ -6,6 +6,7 @@ import type { DynamicModule } from "@nestjs/common";
 import { NestFactory } from "@nestjs/core";
 import { Transport, type GrpcOptions, type MicroserviceOptions } from "@nestjs/microservices";
 import { observeCalls } from "./call-log.js";
+import { CHANNELZ_OFF } from "./channelz.js";
 import { MAX_INNER_MESSAGE_BYTES, MAX_MESSAGE_BYTES } from "./limits.js";
 import { requirePeerName } from "./peer-names.js";
 import type { RunningService } from "./run-service.js";
@@ -57,7 +58,7 @@ export function grpcServer({ address, packages, standard, security, maxReceiveBy
       maxReceiveMessageLength: maxReceiveBytes,
       gracefulShutdown: true,
       // Nest passes them on to grpc-js, whose server takes more than its type of channel options says.
-      channelOptions: { interceptors, ...(isPublic ? PUBLIC_CONNECTIONS : {}) },
+      channelOptions: { interceptors, ...CHANNELZ_OFF, ...(isPublic ? PUBLIC_CONNECTIONS : {}) },
       onLoadPackageDefinition: (_definition: unknown, server: Server) => {
         standard.addToServer(server);
       },
