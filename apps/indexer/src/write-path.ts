@@ -1,4 +1,4 @@
-import { FIELD, open, seal, type Place, type ReferenceKey, type UserHash } from "@memseal/crypto";
+import { FIELD, KeysChangedError, open, seal, type Place, type ReferenceKey, type UserHash } from "@memseal/crypto";
 import { AppError } from "@memseal/errors";
 import type { TenantKeys, TenantKeySet } from "@memseal/keys";
 import type { ActiveGeneration, IdempotencyStore, TenantDatabase, TenantStore, TenantTransaction } from "@memseal/storage";
@@ -87,7 +87,7 @@ export class WritePath {
       } catch (error) {
         // What is remembered of the tenant may be why: the next attempt, and the next call, look afresh.
         this.#remembered.delete(call.tenant);
-        if (!(error instanceof WriteConflict) || attempt === MAX_ATTEMPTS) throw error;
+        if (!(error instanceof WriteConflict || error instanceof KeysChangedError) || attempt === MAX_ATTEMPTS) throw error;
       }
     }
   }

@@ -9,3 +9,10 @@ export class OpenError extends AppError {
     super("data_loss", "sealed value does not open");
   }
 }
+
+/** A tenant's keys were rotated or destroyed since the caller read what it wanted them for: whoever tries again finds how things are now. */
+export class KeysChangedError extends AppError {
+  constructor() {
+    super("aborted", "this user's keys were changed or destroyed during the call; try again");
+  }
+}

@@ -1,7 +1,7 @@
 export { decodeEmbedding, encodeEmbedding, type ChunkEmbedding } from "./embedding.js";
 export { decrypt, encrypt, NONCE_BYTES, TAG_BYTES } from "./aead.js";
 export { FIELD, type Field, type Place } from "./envelope.js";
-export { OpenError } from "./errors.js";
+export { KeysChangedError, OpenError } from "./errors.js";
 export { freeBuffersInline } from "./free-buffers-inline.js";
 export { hkdf } from "./hkdf.js";
 export { generateKey, KEY_BYTES, PURPOSE, type Purpose } from "./key-material.js";

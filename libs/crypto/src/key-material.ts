@@ -1,7 +1,7 @@
 import { createSecretKey, randomBytes, timingSafeEqual, type KeyObject } from "node:crypto";
 import { inspect } from "node:util";
-import { AppError } from "@memseal/errors";
 import { SUITE } from "./envelope.js";
+import { KeysChangedError } from "./errors.js";
 import { hkdf } from "./hkdf.js";
 import { SecretBytes } from "./secret-bytes.js";
 
@@ -49,10 +49,10 @@ export abstract class KeyMaterial<Use extends number> {
     this.#keys.clear();
   }
 
-  /** @throws AppError aborted once destroyed: whoever still holds it began before the tenant's keys changed */
+  /** @throws KeysChangedError once destroyed: whoever still holds it began before the tenant's keys changed */
   protected keyFor(use: Use): KeyObject {
     const key = this.#keys.get(use);
-    if (key === undefined) throw new AppError("aborted", "this user's keys were changed or destroyed during the call; try again");
+    if (key === undefined) throw new KeysChangedError();
     return key;
   }
 

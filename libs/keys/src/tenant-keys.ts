@@ -1,4 +1,4 @@
-import { generateKey, Keyring, OpenError, ReferenceKey, SecretBytes, TenantKey, type Purpose, type UserHash } from "@memseal/crypto";
+import { generateKey, KeysChangedError, Keyring, OpenError, ReferenceKey, SecretBytes, TenantKey, type Purpose, type UserHash } from "@memseal/crypto";
 import { AppError } from "@memseal/errors";
 import { LRUCache } from "lru-cache";
 import type { RootProvider } from "./root-provider.js";
@@ -25,6 +25,13 @@ export interface TenantKeysOptions {
 }
 
 const MAX_ROTATIONS = 3;
+
+/** A tenant has no keys in this epoch: they were lost, or destroyed with it. */
+class MissingKeysError extends AppError {
+  constructor(readonly epoch: number) {
+    super("data_loss", "this user's keys are missing: restore them from your backup");
+  }
+}
 
 /** Tenants' keys: unwrapped by the root provider, cached, counted and rotated. Never shared between tenants. */
 export class TenantKeys {
@@ -55,7 +62,8 @@ export class TenantKeys {
 
   /**
    * The keys of a tenant that exists, at least as new as `epoch`, which was read with the rows that they are to open.
-   * @throws AppError data_loss when its keys are gone or wrapped by another root key; OpenError when one does not open;
+   * @throws KeysChangedError when they were destroyed since; MissingKeysError when they are gone without that; AppError data_loss
+   *   when they are wrapped by another root key; OpenError when one does not open;
    *   UnavailableError while the root provider is away and they are not cached
    */
   async get(tenant: UserHash, epoch: number): Promise<TenantKeySet> {
@@ -66,9 +74,14 @@ export class TenantKeys {
       this.#cache.delete(tenant);
       cached.keyring.destroy();
     }
-    const loaded = await this.#loadOnce(tenant);
-    // Begun before the epoch was raised: once more.
-    return loaded.epoch >= epoch ? loaded : this.#loadOnce(tenant);
+    try {
+      const loaded = await this.#loadOnce(tenant);
+      // Begun before the epoch was raised: once more.
+      return loaded.epoch >= epoch ? loaded : await this.#loadOnce(tenant);
+    } catch (error) {
+      if (error instanceof MissingKeysError && error.epoch > epoch) throw new KeysChangedError();
+      throw error;
+    }
   }
 
   /** Destroys what is held of a tenant's keys: of one that was erased, nothing stays. */
@@ -132,7 +145,7 @@ export class TenantKeys {
     const seals = stored?.keys.filter(({ purpose }) => purpose === "seal") ?? [];
     const primaryRecord = seals.find(({ status }) => status === "active");
     if (stored === undefined || primaryRecord === undefined) {
-      throw new AppError("data_loss", "this user's keys are missing: restore them from your backup");
+      throw new MissingKeysError(stored?.epoch ?? 0);
     }
     const unwrapSeal = (record: TenantKeyRecord) => this.#unwrap(tenant, record, (secret) => new TenantKey(secret));
     const primary = await unwrapSeal(primaryRecord);

@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { FIELD, open, OpenError, parseUserHash, seal, SecretBytes, type UserHash } from "@memseal/crypto";
+import { FIELD, KeysChangedError, open, OpenError, parseUserHash, seal, SecretBytes, type UserHash } from "@memseal/crypto";
 import { UnavailableError } from "@memseal/errors";
 import { FileProvider, TenantKeys, type RootProvider, type TenantKeysOptions, type WrapContext } from "@memseal/keys";
 import { Logger } from "@memseal/telemetry";
@@ -105,6 +105,14 @@ describe("a tenant's keys", () => {
     expect(root.unwrapped).toBe(1);
   });
 
+  it("that were destroyed since their epoch was read are no loss: the call is to be made again", async () => {
+    const [erased, lost] = [await newTenant(), await newTenant()];
+    await database.withTenant(erased, (tx) => new TenantStore().destroyKeys(tx));
+    await expect(newKeys().get(erased, 0)).rejects.toThrow(KeysChangedError);
+    await test.asSuperuser("DELETE FROM memseal.tenant_key WHERE user_hash = $1", [bytesOf(lost)]);
+    await expect(newKeys().get(lost, 0)).rejects.toMatchObject({ code: "data_loss" });
+  });
+
   it("have one reference key where there was none, also when two processes make it at once", async () => {
     const tenant = await newTenant();
     await test.asSuperuser("DELETE FROM memseal.tenant_key WHERE user_hash = $1 AND purpose = 'reference'", [bytesOf(tenant)]);
@@ -189,7 +197,7 @@ describe("an attack on the stored keys", () => {
     expect(open(later, keyring, place(tenant)).toString()).toBe("x");
     expect(() => open(blob, keyring, place(tenant))).toThrow(OpenError);
     await setStatus(2);
-    await expect(newKeys().get(tenant, 0)).rejects.toMatchObject({ code: "data_loss" });
+    await expect(newKeys().get(tenant, await epochOf(tenant))).rejects.toMatchObject({ code: "data_loss" });
   });
 
   it("by an older version made active again seals with the newest all the same", async () => {
