@@ -1,6 +1,9 @@
 /** What a field may hold, and the form of it that is checked when it is written: what has another form is redacted. */
 const NAME = /^[\w.:/@-]{1,128}$/;
-const OWN_WORDS = /^[\x20-\x7e]{1,400}$/;
+/** A path may have any letters; nothing that moves a terminal's cursor. */
+const PLACE = /^\P{C}{1,4096}$/u;
+/** A line for each fault, where there are several; paths among them. */
+const OWN_WORDS = /^(?:\P{C}|\n){1,8000}$/u;
 const isNumber = (value: unknown) => typeof value === "number" && Number.isFinite(value);
 const isForm = (form: RegExp) => (value: unknown) => typeof value === "string" && form.test(value);
 
@@ -15,10 +18,10 @@ const FIELDS = {
   count: isNumber,
   exitCode: (value: unknown) => value === null || isNumber(value),
   /** Host and port, or socket path, that a process listens on. */
-  address: isForm(OWN_WORDS),
+  address: isForm(PLACE),
   model: isForm(NAME),
   provider: isForm(NAME),
-  /** A sentence of our own, or a signal. */
+  /** Sentences of our own, or a signal. */
   reason: isForm(OWN_WORDS),
   child: isForm(/^[a-z-]{1,32}$/),
   /** The public half of an API key. */

@@ -41,6 +41,17 @@ describe("Logger", () => {
     expect(JSON.stringify(lastLine((log) => { log.warn("__proto__" as LogEvent, forced as never); }))).not.toMatch(/walnuts|Ada/);
   });
 
+  it("says in full why a service cannot start: a line for each fault, and paths in any letters", () => {
+    const reason = `configuration is not usable:\n  MEMSEAL_PEPPER_FILE: must be set\n  ${"/srv/Größe/記憶".repeat(50)}: must be an absolute path`;
+    expect(lastLine((log) => { log.error("cannot start", { reason }); })).toMatchObject({ reason });
+    expect(lastLine((log) => { log.info("ready", { address: "unix:/srv/Größe/run/indexer.sock" }); })).toMatchObject({ address: "unix:/srv/Größe/run/indexer.sock" });
+  });
+
+  it("prints no reason and no address that would move a terminal's cursor", () => {
+    for (const odd of ["\u001b[2J", "a\rb", "\u202e", "\ud800"]) expect(lastLine((log) => { log.error("cannot start", { reason: odd }); })).toMatchObject({ reason: "[redacted]" });
+    expect(lastLine((log) => { log.info("ready", { address: "a\nb" }); })).toMatchObject({ address: "[redacted]" });
+  });
+
   it("prints nothing that has not the form of its field, whatever is forced in", () => {
     const events = Object.keys(LOG_EVENTS) as LogEvent[];
     fc.assert(fc.property(fc.constantFrom(...events), fc.dictionary(fc.constantFrom("requestId", "method", "code", "child", "model", "durationMs", "count", "exitCode", "other"), fc.anything({ withBigInt: false })), (event, fields) => {
