@@ -18,6 +18,6 @@ trap 'git worktree remove --force "$tree" 2> /dev/null || true; rm -rf "$tree"' 
 while read -r version commit; do
   echo "release $version: commit $commit"
   git worktree add --quiet --force --detach "$tree" "$commit"
-  (cd "$tree" && npm ci && node tools/test/run.mjs build e2e)
+  (cd "$tree" && npm ci && node tools/test/run.mjs build e2e) < /dev/null
   git worktree remove --force "$tree"
 done <<< "$releases"
