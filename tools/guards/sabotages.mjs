@@ -592,6 +592,27 @@ export const SABOTAGES = [
     test: { kind: "integration", project: "libs/storage", spec: "api-keys", turnsRed: "refuse a key whose revocation was taken back" },
   },
   {
+    name: "judge ignores absence",
+    file: "libs/guardrails/src/judge.ts",
+    find: "return silentS > this.#staleAfterS ?",
+    replace: "return silentS === Infinity ?",
+    test: { kind: "unit", project: "libs/guardrails", spec: "judge", turnsRed: "is absent for longer than it may be" },
+  },
+  {
+    name: "budget of false rollbacks not split",
+    file: "libs/guardrails/src/judge.ts",
+    find: "Math.log(statistical.length / falseRollback)",
+    replace: "Math.log(1 / falseRollback)",
+    test: { kind: "unit", project: "libs/guardrails", spec: "judge", turnsRed: "by a part of the budget for each guardrail" },
+  },
+  {
+    name: "event before the first look forgiven",
+    file: "libs/guardrails/src/counters.ts",
+    find: 'value: track === "canary" ? 0 : value',
+    replace: "value",
+    test: { kind: "unit", project: "libs/guardrails", spec: "judge", turnsRed: "also one before the first look" },
+  },
+  {
     name: "limit without an edge of its histogram",
     file: "libs/telemetry/src/metrics.ts",
     find: "0.4, 0.75, 1, 1.5,",

@@ -45,6 +45,8 @@ export interface ComparedGuardrail<Id extends string = string> extends Described
 export interface NeverGuardrail<Id extends string = string> extends Described<Id> {
   readonly kind: "never";
   readonly events: readonly Selector[];
+  /** True where an event is no fault of the candidate if the stable release meets the same row the same way. */
+  readonly unlessStableFails?: true;
 }
 
 /** A guardrail that is judged by evidence, and so can be wrong by chance. */
@@ -125,7 +127,7 @@ export const GUARDRAILS = [
     histogram: { metric: "memseal_database_pool_use_ratio" },
   },
   { id: "cross_tenant_reached", title: "rows of another tenant that came back", kind: "never", events: [{ metric: "memseal_cross_tenant_reached_total" }] },
-  { id: "integrity_failures", title: "sealed rows that do not open", kind: "never", events: [{ metric: "memseal_integrity_failures_total" }] },
+  { id: "integrity_failures", title: "sealed rows that do not open", kind: "never", unlessStableFails: true, events: [{ metric: "memseal_integrity_failures_total" }] },
   {
     id: "cross_tenant_refused",
     title: "attempts across tenants that a wall refused",

@@ -1,3 +1,5 @@
+export type { Sample, Snapshot, Track } from "./counters.js";
+export type { Tally } from "./e-process.js";
 export {
   allowedShare,
   GUARDRAILS,
@@ -13,3 +15,4 @@ export {
   type Selector,
   type StatisticalGuardrail,
 } from "./guardrails.js";
+export { Judge, type Cause, type JudgeOptions, type Missing, type Observation, type Verdict } from "./judge.js";
