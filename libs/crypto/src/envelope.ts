@@ -57,7 +57,7 @@ const SLAB_BYTES = 65_536;
 let slab = new ArrayBuffer(SLAB_BYTES);
 let slabUsed = 0;
 
-/** Small blobs are cut from one piece of memory, which takes a tenth off sealing a kilobyte. Whatever shares it is ciphertext. */
+/** Small blobs are cut from one piece of memory: one for each would be a sixth of sealing a kilobyte. Whatever shares it is ciphertext. */
 function blobOf(bytes: number): Buffer {
   if (bytes > SLAB_BYTES / 8) return Buffer.allocUnsafeSlow(bytes);
   if (slabUsed + bytes > SLAB_BYTES) {
