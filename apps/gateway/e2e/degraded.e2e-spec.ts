@@ -1,3 +1,5 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { TRANSPORTS, type Answer, type Ask, type Gateway, type Json } from "./gateway.js";
 import { Stack } from "./stack.js";
@@ -107,6 +109,47 @@ describe("a reranker that takes longer than it may", () => {
     const metrics = await (await hasty.fetch("/metrics")).text();
     expect(metrics).toContain('memseal_rerank_skipped_total{reason="timeout",track="stable"} 1');
     await hasty.stop();
+  });
+});
+
+describe("a flag that is switched off", () => {
+  it("is followed within seconds and without a restart, and said to whom it concerns", async () => {
+    const file = join(stack.database.dir, "flags.json");
+    writeFileSync(file, "{}");
+    const flagged = await stack.startGateway({ MEMSEAL_FLAGS_FILE: file });
+    const codes = async () => Object.fromEntries(await Promise.all([
+      { method: "search", json: { query: "Where was the moth?" } },
+      { method: "add", json: { memories: [{ text: "a switch" }] } },
+      { method: "rerank", json: { query: "moth", documents: ["a moth"] } },
+      { method: "list", json: {} },
+    ].map(async (asked) => {
+      const [http, grpc] = await Promise.all(TRANSPORTS.map((transport) => flagged.ask(transport, { ...(asked as Ask), key })));
+      expect({ code: http.code, retryAfter: http.retryAfter }).toEqual({ code: grpc.code, retryAfter: grpc.retryAfter });
+      return [asked.method, http.code];
+    }))) as Record<string, string>;
+    const soonIs = async (expected: Record<string, string>) => {
+      for (let i = 0; i < 40 && JSON.stringify(await codes()) !== JSON.stringify(expected); i++) await delay(100);
+      expect(await codes()).toEqual(expected);
+    };
+    const found = async () => (await flagged.ask("http", { method: "search", key, json: { query: "Where was the moth?" } })).body;
+
+    await soonIs({ search: "ok", add: "ok", rerank: "ok", list: "ok" });
+    writeFileSync(file, '{"rerank":false,"writes":false}');
+    await soonIs({ search: "ok", add: "unavailable", rerank: "unavailable", list: "ok" });
+    expect(await found()).toMatchObject({ reranked: false, rerank_skipped: "off", dense: true });
+    writeFileSync(file, '{"rerank":"no"}');
+    await delay(1_500);
+    expect(await found()).toMatchObject({ rerank_skipped: "off" });
+    writeFileSync(file, '{"search":false}');
+    await soonIs({ search: "unavailable", add: "ok", rerank: "ok", list: "ok" });
+
+    const metrics = await (await flagged.fetch("/metrics")).text();
+    expect(metrics).toMatch(/memseal_flag_state{flag="search",track="stable"} 0/);
+    expect(metrics).toMatch(/memseal_flag_state{flag="rerank",track="stable"} 1/);
+    expect(metrics).toMatch(/memseal_rerank_skipped_total{reason="off",track="stable"} [1-9]/);
+    const events = flagged.process.lines.map((line) => JSON.parse(line) as Json).filter(({ event }) => String(event).startsWith("flags"));
+    expect(events).toMatchObject([{ event: "flags changed", off: "writes,rerank" }, { event: "flags not usable" }, { event: "flags changed", off: "search" }]);
+    await flagged.stop();
   });
 });
 

@@ -1,7 +1,7 @@
 import { toTimestamp, type SearchQuery } from "@memseal/contracts";
 import type { SearchRequest } from "@memseal/contracts/indexer";
 import { parseUserHash } from "@memseal/crypto";
-import { type AppError, InvalidArgumentError, OverloadedError, UnavailableError } from "@memseal/errors";
+import { type AppError, DeadlineExceededError, InvalidArgumentError, OverloadedError, UnavailableError } from "@memseal/errors";
 import { Breaker } from "@memseal/resilience";
 import { answerQuery, type QueryParts } from "./answer-query.js";
 import type { TenantCall } from "./call.js";
@@ -16,7 +16,7 @@ const query = (parts: Partial<SearchQuery> = {}): SearchQuery => ({ query: "dog"
 
 /** Four memories, "0" to "3" in fused order; the cross-encoder prefers later ones. */
 function world(changes: Partial<QueryParts> = {}) {
-  const seen: { search?: SearchRequest; passages?: string[]; skips: string[]; reranked: number } = { skips: [], reranked: 0 };
+  const seen: { search?: SearchRequest; passages?: string[]; skips: string[]; stages: string[]; reranked: number } = { skips: [], stages: [], reranked: 0 };
   const at = toTimestamp(new Date("2023-05-08T00:00:00Z"));
   const parts: QueryParts = {
     indexer: {
@@ -41,6 +41,8 @@ function world(changes: Partial<QueryParts> = {}) {
     rerankBreaker: new Breaker({ name: "rerank", timeoutMs: 50 }),
     ranking: { depth: 3, weight: 0.5 },
     mayRerank: () => true,
+    flags: { isOn: () => true },
+    onStage: (stage) => { seen.stages.push(stage); },
     onDenseSkipped: (reason) => seen.skips.push(`dense ${reason}`),
     onReranked: () => { seen.reranked++; },
     onRerankSkipped: (reason) => seen.skips.push(`rerank ${reason}`),
@@ -62,16 +64,14 @@ describe("answerQuery", () => {
     ]);
     expect(answer).toMatchObject({ reranked: true, dense: true, totalMatching: 9, integrityFailures: 1, requestId: "r-1" });
     expect(answer.rerankSkipped ?? answer.denseSkipped).toBeUndefined();
-    expect(seen.skips).toEqual([]);
-    expect(seen.reranked).toBe(1);
+    expect(seen).toMatchObject({ skips: [], reranked: 1, stages: ["embed", "search", "rerank"] });
   });
 
   it("is in fused order beyond the caller's rate of reranks, and says so", async () => {
     const { parts, seen } = world({ mayRerank: () => false });
     expect(await answerQuery(parts, call, query())).toMatchObject({ reranked: false, rerankSkipped: "overloaded" });
     expect(seen.passages).toBeUndefined();
-    expect(seen.skips).toEqual(["rerank overloaded"]);
-    expect(seen.reranked).toBe(0);
+    expect(seen).toMatchObject({ skips: ["rerank overloaded"], reranked: 0, stages: ["embed", "search"] });
   });
 
   it("asks the indexer for what can come into the answer: what is reranked, and top_k", async () => {
@@ -119,6 +119,33 @@ describe("answerQuery", () => {
     });
     await expect(answerQuery(parts, call, query())).resolves.toMatchObject({ reranked: false, rerankSkipped: "timeout" });
     expect(cancelled).toBe(true);
+  });
+
+  it("does not ask for reranking that the operator switched off, and says so", async () => {
+    const { parts, seen } = world({ flags: { isOn: (flag) => flag !== "rerank" } });
+    const answer = await answerQuery(parts, call, query());
+    expect(answer).toMatchObject({ reranked: false, rerankSkipped: "off" });
+    expect(idsOf(answer)).toEqual(["0", "1"]);
+    expect(seen).toMatchObject({ skips: ["rerank off"], stages: ["embed", "search"] });
+    expect(seen.passages).toBeUndefined();
+    expect(await answerQuery(parts, call, query({ rerank: false }))).toMatchObject({ rerankSkipped: "disabled" });
+  });
+
+  const untilAborted = ({ signal }: { signal: AbortSignal }) => new Promise<never>((_, reject) => { signal.addEventListener("abort", () => { reject(new DeadlineExceededError()); }); });
+
+  it("answers a hurried caller without models that hang, in its time, and opens no breaker for that", async () => {
+    const patient = { timeoutMs: 10_000 };
+    const { parts, seen } = world({ embedBreaker: new Breaker({ name: "embed", ...patient }), rerankBreaker: new Breaker({ name: "rerank", ...patient }) });
+    // As gRPC does: the call ends at the deadline it was given.
+    parts.reranker.embedQuery = ({ deadlineMs }) => untilAborted({ signal: AbortSignal.timeout(deadlineMs - Date.now()) });
+    parts.reranker.rerank = ({ deadlineMs }) => untilAborted({ signal: AbortSignal.timeout(deadlineMs - Date.now()) });
+    for (let i = 0; i < 12; i++) {
+      const hurried = { ...call, deadlineMs: Date.now() + 60 };
+      expect(await answerQuery(parts, hurried, query())).toMatchObject({ dense: false, denseSkipped: "timeout", reranked: false, rerankSkipped: "timeout" });
+      expect(Date.now()).toBeLessThan(hurried.deadlineMs);
+    }
+    expect([parts.embedBreaker.state, parts.rerankBreaker.state]).toEqual(["closed", "closed"]);
+    expect(seen.skips).toHaveLength(24);
   });
 
   it("searches by BM25 alone and says so when the query cannot be embedded", async () => {

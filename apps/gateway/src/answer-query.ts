@@ -1,14 +1,21 @@
 import { encodeVector, toFilterMessage, toTimestamp, type LatencyMs, type SearchAnswer, type SearchQuery, type SearchResult } from "@memseal/contracts";
 import type { Candidate, SearchResponse } from "@memseal/contracts/indexer";
 import { AppError, InvalidArgumentError, UnavailableError } from "@memseal/errors";
-import { SKIP_REASONS, type Breaker, type SkipReason } from "@memseal/resilience";
+import { SKIP_REASONS, type Breaker, type CallerLimits } from "@memseal/resilience";
 import { blend } from "./blend.js";
 import type { Caller, TenantCall } from "./call.js";
+import type { Flags } from "./flags.js";
 import type { IndexerClient } from "./indexer-client.js";
 import { passageText } from "./passage-text.js";
 import type { RerankerClient } from "./reranker-client.js";
 
-export type RerankSkip = SkipReason | "disabled";
+/** Why the order is the fused one: `disabled` by the request, `off` by the operator's flag. */
+export const RERANK_SKIPS = [...SKIP_REASONS, "disabled", "off"] as const;
+export type RerankSkip = (typeof RERANK_SKIPS)[number];
+
+/** What of a search is timed. */
+export const STAGES = ["embed", "search", "rerank"] as const;
+export type Stage = (typeof STAGES)[number];
 
 /** Why words alone decided. */
 export const DENSE_SKIPS = [...SKIP_REASONS, "disabled", "model_mismatch"] as const;
@@ -27,10 +34,13 @@ export interface QueryParts {
   };
   /** Whether the rate of this caller leaves room for one more. */
   mayRerank: (caller: Caller) => boolean;
+  flags: Pick<Flags, "isOn">;
   onDenseSkipped: (reason: DenseSkip) => void;
   /** The cross-encoder has put an answer in order. */
   onReranked: () => void;
   onRerankSkipped: (reason: RerankSkip) => void;
+  /** Told how long a step took, where it was taken. */
+  onStage: (stage: Stage, ms: number) => void;
 }
 
 /**
@@ -57,6 +67,7 @@ export async function find(parts: QueryParts, call: TenantCall, query: SearchQue
   const startedAt = performance.now();
   const embedding = await timed(() => embed(parts, call, query));
   const found = await timed(() => search(parts, call, query, embedding.value));
+  parts.onStage("search", found.ms);
   const { denseSkipped, candidates, ...rest } = found.value;
   if (denseSkipped !== undefined) parts.onDenseSkipped(denseSkipped);
   return { ...rest, candidates: candidates.map(whole), denseSkipped, startedAt, latencyMs: { embed: embedding.ms, search: found.ms } };
@@ -86,15 +97,22 @@ interface Embedding {
   skipped?: DenseSkip;
 }
 
-async function embed({ reranker, embedBreaker }: QueryParts, call: TenantCall, { query, vector, mode }: SearchQuery): Promise<Embedding> {
+async function embed({ reranker, embedBreaker, onStage }: QueryParts, call: TenantCall, { query, vector, mode }: SearchQuery): Promise<Embedding> {
   if (mode === "lexical") return { skipped: "disabled" };
   if (vector !== undefined) return { vector: encodeVector(vector) };
-  const outcome = await embedBreaker.run((signal, deadlineMs) => reranker.embedQuery({ ...call, signal, deadlineMs }, query), call);
+  const { value: outcome, ms } = await timed(() => embedBreaker.run((signal, deadlineMs) => reranker.embedQuery({ ...call, signal, deadlineMs }, query), mode === "dense" ? call : optional(call)));
+  onStage("embed", ms);
   // A caller that left is nobody to answer, and no skip to count.
   call.signal.throwIfAborted();
   if (outcome.ok) return { vector: outcome.value.vector, model: outcome.value.model };
   if (mode === "dense") throw new UnavailableError("the query cannot be embedded now; try again, send a vector, or search in another mode");
   return { skipped: outcome.skipped };
+}
+
+/** What may be skipped gets half of the time that is left at most: a model that hangs must leave enough for an answer without it. */
+function optional({ signal, deadlineMs }: TenantCall): CallerLimits {
+  const now = Date.now();
+  return { signal, deadlineMs: now + Math.floor((deadlineMs - now) / 2) };
 }
 
 type Searched = SearchResponse & { denseSkipped?: DenseSkip | undefined };
@@ -149,18 +167,20 @@ export async function rank(parts: QueryParts, call: TenantCall, query: SearchQue
 }
 
 async function rerank(
-  { reranker, rerankBreaker, ranking, mayRerank, onReranked }: QueryParts,
+  { reranker, rerankBreaker, ranking, mayRerank, flags, onReranked, onStage }: QueryParts,
   call: TenantCall,
   { query, rerank: isAsked }: SearchQuery,
   candidates: readonly WholeCandidate[],
 ): Promise<Pick<Ranking, "ranked" | "skipped">> {
   const { ranked: fused } = fusedRanking(candidates);
   if (!isAsked) return { ranked: fused, skipped: "disabled" };
+  if (!flags.isOn("rerank")) return { ranked: fused, skipped: "off" };
   const passages = candidates.slice(0, ranking.depth).map(({ memory, passage }) => passageText(memory, passage.text));
   const readable = passages.filter((passage) => passage !== undefined);
   if (readable.length === 0) return { ranked: fused };
   if (!mayRerank(call.caller)) return { ranked: fused, skipped: "overloaded" };
-  const outcome = await rerankBreaker.run((signal, deadlineMs) => reranker.rerank({ ...call, signal, deadlineMs }, { query, passages: readable }), call);
+  const { value: outcome, ms } = await timed(() => rerankBreaker.run((signal, deadlineMs) => reranker.rerank({ ...call, signal, deadlineMs }, { query, passages: readable }), optional(call)));
+  onStage("rerank", ms);
   call.signal.throwIfAborted();
   if (!outcome.ok) return { ranked: fused, skipped: outcome.skipped };
   onReranked();

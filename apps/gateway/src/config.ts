@@ -73,6 +73,8 @@ export const gatewayConfig = z.object({
   MEMSEAL_HTTP_RECEIVE_TIMEOUT_MS: z.coerce.number().int().min(1_000).max(600_000).default(60_000),
   /** Whose pages may call from a browser. None: no page may. */
   MEMSEAL_CORS_ORIGINS: origins.optional(),
+  /** JSON: what is switched off, read each second. */
+  MEMSEAL_FLAGS_FILE: z.string().optional(),
   MEMSEAL_TRACK: track,
 });
 

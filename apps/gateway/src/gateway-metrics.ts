@@ -1,6 +1,7 @@
-import { SKIP_REASONS } from "@memseal/resilience";
+import { BREAKER_STATES, type Breaker } from "@memseal/resilience";
 import type { Code, Logger, Metrics } from "@memseal/telemetry";
-import { DENSE_SKIPS } from "./answer-query.js";
+import { DENSE_SKIPS, RERANK_SKIPS, STAGES, type Stage } from "./answer-query.js";
+import { FLAGS, type Flags } from "./flags.js";
 
 const METHODS = ["add", "search", "search_stream", "get", "list", "update", "history", "delete", "delete_many", "list_audit", "erase", "create_token", "rerank", "rerank_stream"] as const;
 export type Method = (typeof METHODS)[number];
@@ -31,17 +32,19 @@ export class GatewayMetrics {
   readonly #requests;
   readonly #latency;
   readonly #firstValue;
+  readonly #stages;
   readonly #reranked;
   readonly #rerankSkipped;
   readonly #denseSkipped;
 
-  constructor(metrics: Metrics, private readonly log: Logger) {
+  constructor(private readonly metrics: Metrics, private readonly log: Logger) {
     const method = [...METHODS, "other"];
     this.#requests = metrics.counter("memseal_requests_total", { method });
     this.#latency = metrics.latency("memseal_request_duration_seconds", { method });
     this.#firstValue = metrics.latency("memseal_time_to_first_value_seconds", { method: STREAMS });
+    this.#stages = metrics.latency("memseal_search_stage_duration_seconds", { stage: STAGES });
     this.#reranked = metrics.counter("memseal_reranked_total", {});
-    this.#rerankSkipped = metrics.counter("memseal_rerank_skipped_total", { reason: [...SKIP_REASONS, "disabled"] });
+    this.#rerankSkipped = metrics.counter("memseal_rerank_skipped_total", { reason: RERANK_SKIPS });
     this.#denseSkipped = metrics.counter("memseal_dense_skipped_total", { reason: DENSE_SKIPS });
   }
 
@@ -53,6 +56,17 @@ export class GatewayMetrics {
 
   firstValue({ transport, method, durationMs }: FirstValue): void {
     this.#firstValue.observe({ transport, method }, durationMs / 1_000);
+  }
+
+  /** Shows the state of each breaker, by its name, and of each flag. */
+  watch(breakers: Readonly<Record<string, Breaker>>, flags: Flags): void {
+    this.metrics.gauge("memseal_breaker_state", () =>
+      Object.entries(breakers).flatMap(([breaker, { state: current }]) => BREAKER_STATES.map((state) => ({ breaker, state, value: Number(state === current) }))));
+    this.metrics.gauge("memseal_flag_state", () => FLAGS.map((flag) => ({ flag, value: Number(flags.isOn(flag)) })));
+  }
+
+  stage(stage: Stage, ms: number): void {
+    this.#stages.observe({ stage }, ms / 1_000);
   }
 
   reranked(): void {

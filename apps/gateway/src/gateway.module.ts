@@ -10,6 +10,7 @@ import { Authenticator } from "./authenticate.js";
 import type { GatewayConfig } from "./config.js";
 import { CreateToken } from "./create-token.js";
 import { DocsHttp } from "./docs.http.js";
+import { Flags } from "./flags.js";
 import { GatewayMetrics } from "./gateway-metrics.js";
 import { HealthHttp } from "./health.http.js";
 import { HttpAdmission } from "./http-admission.js";
@@ -53,17 +54,23 @@ export class GatewayModule {
     const metrics = new Metrics(config.MEMSEAL_TRACK);
     const crossTenant = crossTenantCounters(metrics);
     const gatewayMetrics = new GatewayMetrics(metrics, log);
+    const flags = Flags.open(config.MEMSEAL_FLAGS_FILE, log);
+    const embedBreaker = new Breaker({ name: "embed", timeoutMs: EMBED_TIMEOUT_MS });
+    const rerankBreaker = new Breaker({ name: "rerank", timeoutMs: config.MEMSEAL_RERANK_TIMEOUT_MS });
+    gatewayMetrics.watch({ embed: embedBreaker, rerank: rerankBreaker }, flags);
     const memories = new Memories({
       indexer,
       reranker,
       embedder: reranker,
-      embedBreaker: new Breaker({ name: "embed", timeoutMs: EMBED_TIMEOUT_MS }),
-      rerankBreaker: new Breaker({ name: "rerank", timeoutMs: config.MEMSEAL_RERANK_TIMEOUT_MS }),
+      embedBreaker,
+      rerankBreaker,
+      flags,
       ranking: { depth: config.MEMSEAL_RERANK_DEPTH, weight: config.MEMSEAL_RERANK_WEIGHT },
       onDenseSkipped: (reason) => { gatewayMetrics.denseSkipped(reason); },
       mayRerank: (caller) => rates.take("rerank", caller).isAllowed,
       onReranked: () => { gatewayMetrics.reranked(); },
       onRerankSkipped: (reason) => { gatewayMetrics.rerankSkipped(reason); },
+      onStage: (stage, ms) => { gatewayMetrics.stage(stage, ms); },
       onForeignUser: () => { crossTenant.refused("user_id"); },
       tenantSecret,
     });
@@ -80,7 +87,7 @@ export class GatewayModule {
         { provide: IndexerClient, useValue: indexer },
         { provide: Metrics, useValue: metrics },
         { provide: GatewayMetrics, useValue: gatewayMetrics },
-        { provide: Channels, useValue: new Channels([indexer, reranker, security]) },
+        { provide: Channels, useValue: new Channels([indexer, reranker, security, flags]) },
       ],
     };
   }

@@ -209,7 +209,8 @@ export interface LatencyMs {
 export interface SearchAnswer {
   results: SearchResult[];
   reranked: boolean;
-  rerankSkipped?: "disabled" | "timeout" | "open" | "overloaded" | "error";
+  /** `disabled` by the request, `off` by the operator. */
+  rerankSkipped?: "disabled" | "off" | "timeout" | "open" | "overloaded" | "error";
   dense: boolean;
   denseSkipped?: "timeout" | "open" | "overloaded" | "error";
   /** Memories that pass the filter. */

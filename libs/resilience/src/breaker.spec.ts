@@ -55,6 +55,31 @@ describe("Breaker", () => {
     expect(called).toBe(false);
   });
 
+  it("says which state it is in", async () => {
+    const one = breaker();
+    expect(one.state).toBe("closed");
+    await repeat(10, () => one.run(() => Promise.reject(new UnavailableError("gone")), patient()));
+    expect(one.state).toBe("open");
+    await sleep(RESET_MS + 20);
+    expect(one.state).toBe("half_open");
+    await one.run(() => Promise.resolve(1), patient());
+    expect(one.state).toBe("closed");
+  });
+
+  it("lets one call through at a time while it is half open", async () => {
+    const one = breaker();
+    await repeat(10, () => one.run(() => Promise.reject(new UnavailableError("gone")), patient()));
+    await sleep(RESET_MS + 20);
+    let calls = 0;
+    const slow = () => {
+      calls++;
+      return sleep(10);
+    };
+    const outcomes = await Promise.all(Array.from({ length: 5 }, () => one.run(slow, patient())));
+    expect(calls).toBe(1);
+    expect(outcomes.filter(({ ok }) => ok)).toHaveLength(1);
+  });
+
   it("stays closed for fewer than ten calls, however they end", async () => {
     const one = breaker();
     await repeat(9, () => one.run(() => Promise.reject(new UnavailableError("gone")), patient()));

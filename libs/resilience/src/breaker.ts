@@ -4,6 +4,9 @@ import CircuitBreaker from "opossum";
 export const SKIP_REASONS = ["timeout", "open", "overloaded", "error"] as const;
 export type SkipReason = (typeof SKIP_REASONS)[number];
 
+export const BREAKER_STATES = ["closed", "open", "half_open"] as const;
+export type BreakerState = (typeof BREAKER_STATES)[number];
+
 export type Outcome<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly skipped: SkipReason };
 
 export interface BreakerOptions {
@@ -64,6 +67,11 @@ export class Breaker {
         errorFilter: (error: unknown) => error instanceof Excused,
       },
     );
+  }
+
+  get state(): BreakerState {
+    if (this.#circuit.halfOpen) return "half_open";
+    return this.#circuit.opened ? "open" : "closed";
   }
 
   /** Never rejects. `work` gets a signal that aborts at the timeout or when the caller leaves, and the same end as a time. */

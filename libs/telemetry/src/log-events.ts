@@ -24,6 +24,8 @@ const FIELDS = {
   /** Sentences of our own, or a signal. */
   reason: isForm(OWN_WORDS),
   child: isForm(/^[a-z-]{1,32}$/),
+  /** Flags that are off, or `none`. */
+  off: isForm(/^[a-z,]{1,64}$/),
   /** The public half of an API key. */
   keyId: isForm(/^[A-Za-z0-9]{12}$/),
 } as const;
@@ -40,6 +42,7 @@ export interface LogFields {
   provider?: string;
   reason?: string;
   child?: string;
+  off?: string;
   keyId?: string;
   /** Class, code and place are printed, and no message that is not our own. */
   error?: unknown;
@@ -59,6 +62,10 @@ export const LOG_EVENTS = {
   "certificates reloaded": [],
   /** New connections have the old one still. */
   "certificates not usable": ["reason", "error"],
+  /** What an operator switched; requests go by it from now on. */
+  "flags changed": ["off"],
+  /** Requests go by what was there before. */
+  "flags not usable": ["reason"],
   /** A caller's request, answered by the gateway. */
   request: ["method", "code", "requestId", "durationMs"],
   /** A call between services, answered. */

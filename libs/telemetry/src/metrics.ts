@@ -46,6 +46,9 @@ export const METRICS = {
   memseal_reranked_total: { type: "counter", help: "Searches that the cross-encoder put in order.", labels: {} },
   memseal_rerank_skipped_total: { type: "counter", help: "Searches answered in fused order.", labels: { reason: null } },
   memseal_dense_skipped_total: { type: "counter", help: "Searches answered by words alone.", labels: { reason: null } },
+  memseal_search_stage_duration_seconds: { type: "latency", help: "Steps of searches, of those that took it.", labels: { stage: null } },
+  memseal_breaker_state: { type: "gauge", help: "1 for the state that a breaker is in, 0 for the others.", labels: { breaker: null, state: ["closed", "open", "half_open"] } },
+  memseal_flag_state: { type: "gauge", help: "1 for what is switched on, 0 for what is switched off.", labels: { flag: null } },
   memseal_integrity_failures_total: { type: "counter", help: "Sealed rows that do not open, each counted once.", labels: {} },
   memseal_api_keys_refused_total: {
     type: "counter",

@@ -1,6 +1,5 @@
-import { SKIP_REASONS } from "@memseal/resilience";
 import { CODES } from "@memseal/telemetry";
-import { DENSE_SKIPS } from "../answer-query.js";
+import { DENSE_SKIPS, RERANK_SKIPS } from "../answer-query.js";
 import { count, list, open, ref, time, type Properties, type Schema } from "./schema.js";
 
 const ID: Schema = { type: "string", format: "uuid" };
@@ -12,7 +11,7 @@ const NEXT_CURSOR: Schema = { type: "string", description: "Absent on the last p
 const REFERENCE: Schema = { type: "string", pattern: "^[0-9a-f]{64}$", description: "A blind reference: equal for equal values, and says nothing else." };
 const results = (name: string, description?: string): Schema => list(ref(name), { min: 0, ...(description === undefined ? {} : { description }) });
 
-const RERANK_SKIPPED: Schema = { enum: [...SKIP_REASONS, "disabled"], description: "Why the order is the fused one." };
+const RERANK_SKIPPED: Schema = { enum: RERANK_SKIPS, description: "Why the order is the fused one: `disabled` by the request, `off` by the operator." };
 
 /** Answers; `libs/contracts/src/to-json.ts` writes them. What is absent is left out, never null. */
 export const ANSWER_SCHEMAS: Properties = {

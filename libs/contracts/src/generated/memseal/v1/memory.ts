@@ -350,7 +350,7 @@ export interface LatencyMs {
 export interface SearchAnswer {
   results: SearchResult[];
   reranked: boolean;
-  /** disabled, timeout, open, overloaded or error. */
+  /** disabled (by the request), off (by the operator), timeout, open, overloaded or error. */
   rerankSkipped?: string | undefined;
   dense: boolean;
   /** disabled (mode lexical), timeout, open, overloaded, error or model_mismatch: another model embeds the query than embedded the user's memories. */
