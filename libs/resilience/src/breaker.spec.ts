@@ -55,6 +55,18 @@ describe("Breaker", () => {
     expect(called).toBe(false);
   });
 
+  it("notices the next outage as soon as the first, however many calls it turned away in between", async () => {
+    const one = breaker();
+    const fail = () => one.run(() => Promise.reject(new UnavailableError("gone")), patient());
+    await repeat(10, fail);
+    await repeat(100, fail);
+    await sleep(RESET_MS + 20);
+    await one.run(() => Promise.resolve(1), patient());
+    expect(one.state).toBe("closed");
+    await repeat(5, fail);
+    expect(one.state).toBe("open");
+  });
+
   it("says which state it is in", async () => {
     const one = breaker();
     expect(one.state).toBe("closed");
