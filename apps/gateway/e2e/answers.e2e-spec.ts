@@ -1,12 +1,9 @@
 import { randomUUID } from "node:crypto";
-import { encodeVector, LIMITS, type NewMemory } from "@memseal/contracts";
-import { TRANSPORTS, type Answer, type Ask, type Gateway, type Json, type Transport } from "./gateway.js";
+import { LIMITS } from "@memseal/contracts";
+import { TRANSPORTS, type Answer, type Ask, type Gateway, type Json } from "./gateway.js";
 import { Stack } from "./stack.js";
 
 const CANARY = "the canary sings of zirconium at noon";
-const STATUS: Record<string, number> = {
-  invalid_argument: 400, unauthenticated: 401, permission_denied: 403, not_found: 404, resource_exhausted: 413, deadline_exceeded: 504,
-};
 
 let stack: Stack;
 let gateway: Gateway;
@@ -32,7 +29,6 @@ const idsOf = (body: Json) => (body["results"] as { id: string }[]).map(({ id })
 const textsOf = (body: Json) => (body["results"] as { memory: { text: string } }[]).map(({ memory }) => memory.text);
 /** The vectors' dimension of Ada's memories is the embedder's. */
 const vectorOf = (dimension: number, value = 1) => Array<number>(dimension).fill(value);
-const nested = (depth: number): unknown => (depth === 0 ? 1 : { a: nested(depth - 1) });
 
 describe.each(TRANSPORTS)("over %s", (transport) => {
   const ask = (request: Ask) => gateway.ask(transport, { key: ada, ...request });
@@ -181,117 +177,6 @@ describe.each(TRANSPORTS)("over %s", (transport) => {
 });
 
 const but = ({ body, code, field }: Answer, name: string) => ({ code, field, body: { ...body, [name]: undefined } });
-
-interface Case {
-  title: string;
-  ask: () => Ask;
-  code: string;
-  /** One for both transports, or one for each: a filter is written differently, and JSON and protobuf nest differently. */
-  field?: string | Partial<Record<Transport, string>>;
-  only?: Transport;
-}
-
-const message = (parts: Partial<NewMemory>) => ({ memories: [{ text: "a", tags: [], metadata: undefined, occurredAt: undefined, ...parts }], messages: [] });
-const add = (memory: Json, parts?: Partial<NewMemory>) => (): Ask => ({
-  method: "add",
-  key: ada,
-  json: { memories: [{ text: "a", ...memory }] },
-  ...(parts ? { message: message(parts) } : {}),
-});
-const search = (parts: Json) => (): Ask => ({ method: "search", key: ada, json: { query: "q", ...parts } });
-const searchMessage = (json: Json, filters: unknown) => (): Ask => ({
-  method: "search", key: ada, json: { query: "q", filters: json }, message: { query: "q", explain: false, filters },
-});
-
-const CASES: Case[] = [
-  { title: "bytes that are no request", ask: () => ({ method: "search", key: ada, json: `{"query": "${CANARY}`, message: Buffer.from([0x0a, 0x7f, 0x41]) }), code: "invalid_argument", field: "request" },
-  { title: "an empty text", ask: add({ text: "" }), code: "invalid_argument", field: "memories[0].text" },
-  { title: "a text that is too long", ask: add({ text: "😀".repeat(LIMITS.textCharacters + 1) }), code: "invalid_argument", field: "memories[0].text" },
-  { title: "NUL in a text", ask: add({ text: `${CANARY}\0` }), code: "invalid_argument", field: "memories[0].text" },
-  { title: "a lone surrogate in a text", ask: add({ text: `${CANARY}\ud800` }), code: "invalid_argument", field: "memories[0].text", only: "http" },
-  { title: "an empty label", ask: add({ source: "" }), code: "invalid_argument", field: "memories[0].source" },
-  { title: "a tag that is too long", ask: add({ tags: ["a", "b".repeat(LIMITS.tagCharacters + 1)] }), code: "invalid_argument", field: "memories[0].tags[1]" },
-  { title: "too many tags", ask: add({ tags: Array.from({ length: LIMITS.tags + 1 }, (_, i) => `t${i}`) }), code: "invalid_argument", field: "memories[0].tags" },
-  { title: "too much metadata", ask: add({ metadata: { a: "x".repeat(LIMITS.metadataBytes) } }), code: "invalid_argument", field: "memories[0].metadata" },
-  { title: "metadata nested too deep", ask: add({ metadata: nested(LIMITS.jsonDepth + 1) }), code: "invalid_argument", field: { http: `memories[0].metadata${".a".repeat(LIMITS.jsonDepth)}`, grpc: "request" } },
-  { title: "a time out of range", ask: add({ occurred_at: "0000-12-31T23:59:59Z" }), code: "invalid_argument", field: "memories[0].occurred_at" },
-  { title: "a vector of zeros", ask: add({ vector: vectorOf(384, 0) }), code: "invalid_argument", field: "memories[0].vector" },
-  { title: "a vector with a value that is not finite", ask: () => ({ method: "add", key: ada, json: '{"memories":[{"text":"a","vector":[1e999]}]}', message: message({ vector: encodeVector(Float32Array.of(NaN)) as never }) }), code: "invalid_argument", field: "memories[0].vector" },
-  { title: "vectors of another dimension than the user has", ask: add({ vector: [1, 2, 3] }), code: "invalid_argument", field: "memories[0].vector" },
-  { title: "a query vector of another dimension than the user has", ask: search({ vector: [1, 2, 3] }), code: "invalid_argument", field: "vector" },
-  { title: "no memories", ask: () => ({ method: "add", key: ada, json: { memories: [] } }), code: "invalid_argument", field: "memories" },
-  { title: "201 memories", ask: () => ({ method: "add", key: ada, json: { memories: Array(201).fill({ text: "a" }) }, message: { memories: Array(201).fill(message({}).memories[0]), messages: [] } }), code: "invalid_argument", field: "memories" },
-  { title: "texts that make more than 200 chunks", ask: () => ({ method: "add", key: ada, json: { memories: Array(20).fill({ text: "word and word ".repeat(3_500) }) } }), code: "invalid_argument", field: "memories" },
-  { title: "a blank query", ask: search({ query: " \n" }), code: "invalid_argument", field: "query" },
-  { title: "a query that is too long", ask: search({ query: "q".repeat(LIMITS.queryCharacters + 1) }), code: "invalid_argument", field: "query" },
-  { title: "top_k 0", ask: search({ top_k: 0 }), code: "invalid_argument", field: "top_k" },
-  { title: "top_k 101", ask: search({ top_k: 101 }), code: "invalid_argument", field: "top_k" },
-  {
-    title: "a filter on an unknown field",
-    ask: searchMessage({ AND: [{ colour: "red" }] }, { kind: { $case: "and", value: { filters: [{ kind: { $case: "condition", value: { field: "colour", op: "eq", value: "red" } } }] } } }),
-    code: "invalid_argument",
-    field: { http: "filters.AND[0].colour", grpc: "filters.and.filters[0].condition.field" },
-  },
-  {
-    title: "a filter with an operator that cannot be run",
-    ask: searchMessage({ source: { regex: "x" } }, { kind: { $case: "condition", value: { field: "source", op: "regex", value: "x" } } }),
-    code: "invalid_argument",
-    field: { http: "filters.source.regex", grpc: "filters.condition.op" },
-  },
-  {
-    title: "a filter with a value of the wrong type",
-    ask: searchMessage({ tags: { contains: 7 } }, { kind: { $case: "condition", value: { field: "tags", op: "contains", value: 7 } } }),
-    code: "invalid_argument",
-    field: { http: "filters.tags.contains", grpc: "filters.condition.value" },
-  },
-  { title: "memories and messages in one call", ask: () => ({ method: "add", key: ada, json: { memories: [{ text: "a" }], messages: [{ role: "user", content: "a" }], run_id: "r" } }), code: "invalid_argument", field: "messages" },
-  { title: "a threshold that is no cosine", ask: search({ threshold: 1.5 }), code: "invalid_argument", field: "threshold" },
-  { title: "an id that is no UUID", ask: () => ({ method: "get", key: ada, json: { id: "7" } }), code: "invalid_argument", field: "id" },
-  { title: "a limit of 0", ask: () => ({ method: "list", key: ada, json: { limit: "0" } }), code: "invalid_argument", field: "limit" },
-  { title: "a cursor that was never given", ask: () => ({ method: "list", key: ada, json: { cursor: "next" } }), code: "invalid_argument", field: "cursor" },
-  { title: "an unknown field", ask: () => ({ method: "list", key: ada, json: { colour: "red" } }), code: "invalid_argument", field: "colour", only: "http" },
-  { title: "an unknown field in a memory", ask: add({ colour: "red" }), code: "invalid_argument", field: "memories[0].colour", only: "http" },
-  { title: "a value of the wrong type", ask: add({ text: 7 }), code: "invalid_argument", field: "memories[0].text", only: "http" },
-  { title: "a member named __proto__", ask: () => ({ method: "add", key: ada, json: '{"memories":[{"text":"a","metadata":{"__proto__":{"admin":true}}}]}' }), code: "invalid_argument", field: "request", only: "http" },
-  { title: "a timeout that is no number", ask: () => ({ method: "list", key: ada, headers: { "request-timeout-ms": "soon" } }), code: "invalid_argument", field: "request-timeout-ms" },
-  { title: "no credential", ask: () => ({ method: "list" }), code: "unauthenticated" },
-  { title: "a credential that is no key", ask: () => ({ method: "list", key: "msk_nonsense" }), code: "unauthenticated" },
-  { title: "a key that does not exist, before it says anything about the request", ask: () => ({ method: "get", key: `msk_AAAAAAAAAAAA_${"A".repeat(43)}`, json: { id: "7" } }), code: "unauthenticated" },
-  { title: "a write with a key that may only read", ask: () => ({ ...add({})(), key: adaReads }), code: "permission_denied" },
-  { title: "a delete with a key that may only read", ask: () => ({ method: "delete", key: adaReads, json: { id: randomUUID() } }), code: "permission_denied" },
-  { title: "a body that names another user", ask: search({ user_id: "bob-7732" }), code: "permission_denied" },
-  { title: "a list of another user", ask: () => ({ method: "list", key: ada, json: { user_id: "bob-7732" } }), code: "permission_denied" },
-  { title: "an absent id", ask: () => ({ method: "get", key: ada, json: { id: randomUUID() } }), code: "not_found" },
-  { title: "a message over 8 MiB", ask: () => ({ method: "add", key: ada, json: { memories: Array(190).fill({ text: "a".repeat(49_000) }) } }), code: "resource_exhausted" },
-  { title: "a deadline that passes", ask: () => ({ ...search({})(), headers: { "request-timeout-ms": "1" } }), code: "deadline_exceeded" },
-];
-
-describe("a request with a fault", () => {
-  beforeAll(async () => {
-    await gateway.ask("http", { method: "add", key: ada, json: { memories: [{ text: "Ada writes programs." }] } });
-  });
-
-  it.each(CASES)("is answered alike over both transports: $title", async ({ ask, code, field, only }) => {
-    for (const transport of TRANSPORTS.filter((one) => only === undefined || one === only)) {
-      const answer = await gateway.ask(transport, ask());
-      expect({ transport, code: answer.code, field: answer.field }).toEqual({ transport, code, field: typeof field === "object" ? field[transport] : field });
-      if (answer.status !== undefined) {
-        expect(answer.body).toMatchObject({ type: `urn:memseal:problem:${code}`, status: STATUS[code], request_id: answer.requestId });
-        expect(answer.status).toBe(STATUS[code]);
-      }
-      expect(answer.requestId ?? code).toMatch(code === "resource_exhausted" ? /./ : /^[0-9a-f-]{36}$/);
-    }
-  });
-
-  it("is stored in no part", async () => {
-    for (const transport of TRANSPORTS) expect((await gateway.ask(transport, { method: "list", key: ada })).body["results"]).toHaveLength(1);
-  });
-
-  it("in a field that protobuf does not know is ignored over gRPC, as proto3 does", async () => {
-    // Field 15, a varint.
-    expect((await gateway.ask("grpc", { method: "list", key: ada, message: Buffer.from([0x78, 0x01]) })).code).toBe("ok");
-  });
-});
 
 describe("HTTP itself", () => {
   const problemAt = async (path: string, init?: RequestInit) => {

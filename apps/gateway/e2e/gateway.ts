@@ -4,6 +4,7 @@ import {
   addResponseToJson,
   createTokenFromJson,
   createTokenResponseToJson,
+  deleteFromPath,
   deleteManyFromJson,
   deleteResponseToJson,
   eraseFromJson,
@@ -18,6 +19,7 @@ import {
   rerankFromJson,
   rerankResponseToJson,
   MemoryServiceService as methods,
+  type RerankEvent,
   searchAnswerToJson,
   searchEventToJson,
   searchFromJson,
@@ -67,17 +69,19 @@ interface Call {
   definition: MethodDefinition<never, never>;
   fromJson: (json: Json, headers: Record<string, string>) => unknown;
   toJson: (message: never) => object;
-  /** Verb and path; the rest of the JSON is the body of POST and PATCH, the query of GET. */
-  http: (id: string) => readonly [verb: "GET" | "POST" | "PATCH" | "DELETE", path: string];
+  /** Where it is over HTTP, if it is. The rest of the JSON is the body of POST and PATCH, the query of GET. */
+  http: { readonly verb: Verb; readonly path: string } | undefined;
 }
 
-function call(definition: unknown, fromJson: Call["fromJson"], toJson: Call["toJson"], verb: ReturnType<Call["http"]>[0], path: string): Call {
-  return { definition: definition as never, fromJson, toJson, http: (id) => [verb, path.replace(":id", id)] };
+type Verb = "GET" | "POST" | "PATCH" | "DELETE";
+
+function call(definition: unknown, fromJson: Call["fromJson"], toJson: Call["toJson"], verb?: Verb, path = ""): Call {
+  return { definition: definition as never, fromJson, toJson, http: verb && { verb, path } };
 }
 
 const asIs = (json: Json): unknown => json;
 
-/** How each call's JSON becomes a message and its answer JSON again, and where it is over HTTP. */
+/** How each call's JSON becomes a message and its answer JSON again, and where it is over HTTP; by the operation's id, where it has one. */
 const CALLS = {
   add: call(methods.add, addFromJson, addResponseToJson, "POST", "/v1/memories"),
   search: call(methods.search, searchFromJson, searchAnswerToJson, "POST", "/v1/memories/search"),
@@ -88,16 +92,26 @@ const CALLS = {
   listByBody: call(methods.list, listFromJson, listResponseToJson, "POST", "/v1/memories/list"),
   update: call(methods.update, ({ id, ...body }, headers) => updateFromJson(body, { id: id as string, ifMatch: headers["if-match"] }), memoryToJson, "PATCH", "/v1/memories/:id"),
   history: call(methods.history, asIs, historyResponseToJson, "GET", "/v1/memories/:id/history"),
-  delete: call(methods.delete, asIs, deleteResponseToJson, "DELETE", "/v1/memories/:id"),
+  delete: call(methods.delete, ({ id }, headers) => deleteFromPath({ id: id as string, ifMatch: headers["if-match"] }), deleteResponseToJson, "DELETE", "/v1/memories/:id"),
   deleteMany: call(methods.deleteMany, deleteManyFromJson, deleteResponseToJson, "POST", "/v1/memories/delete"),
   listAudit: call(methods.listAudit, listAuditFromQuery, listAuditResponseToJson, "GET", "/v1/audit"),
   rerank: call(methods.rerank, rerankFromJson, rerankResponseToJson, "POST", "/v1/rerank"),
   rerankV2: call(methods.rerank, rerankFromJson, rerankResponseToJson, "POST", "/v2/rerank"),
+  /** Over gRPC alone. */
+  rerankStream: call(methods.rerankStream, rerankFromJson, ({ event }: RerankEvent) => ({ event: event?.$case })),
   createToken: call(methods.createToken, createTokenFromJson, createTokenResponseToJson, "POST", "/v1/tokens"),
   erase: call(methods.erase, eraseFromJson, erasureReceiptToJson, "POST", "/v1/erasures"),
 };
 export type Method = keyof typeof CALLS;
 export const METHODS = Object.keys(CALLS) as Method[];
+/** Those that both transports have. */
+export const SHARED_METHODS = METHODS.filter((method) => CALLS[method].http !== undefined);
+/** Whether a call has a body over HTTP. */
+export const hasBody = (method: Method): boolean => sendsBody(CALLS[method].http?.verb);
+/** The path of a call over gRPC. */
+export const grpcPathOf = (method: Method): string => CALLS[method].definition.path;
+
+const sendsBody = (verb: Verb | undefined): boolean => verb === "POST" || verb === "PATCH";
 
 /** A running gateway, spoken to over the network alone. */
 export class Gateway {
@@ -118,7 +132,7 @@ export class Gateway {
     this.#described ??= this.fetch("/docs/openapi.json").then(async (response) => new DescribedAnswers((await response.json()) as OpenApi));
     const described = await this.#described;
     const answer = await (transport === "http" ? this.#askHttp(ask) : this.#askGrpc(ask));
-    described.check(ask.method, answer);
+    if (CALLS[ask.method].http !== undefined) described.check(ask.method, answer);
     return answer;
   }
 
@@ -137,9 +151,10 @@ export class Gateway {
 
   async #askHttp({ method, json = {}, key, headers = {} }: Ask): Promise<Answer> {
     const { id, ...rest } = (typeof json === "string" ? {} : json) as Record<string, string>;
-    const [verb, path] = CALLS[method].http(id);
+    const { verb, path: pattern } = CALLS[method].http ?? fail(`${method} is not over HTTP`);
+    const path = pattern.replace(":id", id);
     const query = verb === "GET" && Object.keys(rest).length > 0 ? `?${new URLSearchParams(rest).toString()}` : "";
-    const sent = verb === "POST" || verb === "PATCH" ? (typeof json === "string" ? json : JSON.stringify(path.includes(id) ? rest : json)) : undefined;
+    const sent = sendsBody(verb) ? (typeof json === "string" ? json : JSON.stringify(pattern.includes(":id") ? rest : json)) : undefined;
     const contentType = verb === "PATCH" ? "application/merge-patch+json" : "application/json";
     const response = await this.fetch(path + query, {
       method: verb,
@@ -206,4 +221,8 @@ function eventsIn(text: string): { event: string; data: unknown }[] {
     const { event = "", data = "null" } = /^event: (?<event>.*)\ndata: (?<data>.*)$/.exec(block)?.groups ?? {};
     return { event, data: JSON.parse(data) as unknown };
   });
+}
+
+function fail(why: string): never {
+  throw new Error(why);
 }

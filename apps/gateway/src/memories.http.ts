@@ -1,6 +1,7 @@
 import {
   addFromJson,
   addResponseToJson,
+  deleteFromPath,
   deleteManyFromJson,
   deleteResponseToJson,
   historyResponseToJson,
@@ -12,7 +13,6 @@ import {
   searchFromJson,
   updateFromJson,
 } from "@memseal/contracts";
-import { InvalidArgumentError } from "@memseal/errors";
 import { HttpErrorFilter } from "@memseal/transport";
 import { Body, Controller, Delete, Get, HttpCode, Param, Patch, Post, Query, Req, Res } from "@nestjs/common";
 import type { FastifyReply, FastifyRequest } from "fastify";
@@ -98,10 +98,7 @@ export class MemoriesHttp {
 
   @Delete(":id")
   delete(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply, @Param("id") id: string): Promise<object> {
-    return this.admission.admit("write", request, reply, async (call) => {
-      // Ignored, it would delete what its caller has not read.
-      if (request.headers["if-match"] !== undefined) throw new InvalidArgumentError("if-match", "belongs to PATCH; a deletion takes no condition");
-      return deleteResponseToJson(answerOf(await this.memories.delete(call, { id }), reply));
-    });
+    return this.admission.admit("write", request, reply, async (call) =>
+      deleteResponseToJson(answerOf(await this.memories.delete(call, deleteFromPath({ id, ifMatch: request.headers["if-match"] })), reply)));
   }
 }

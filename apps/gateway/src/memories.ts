@@ -1,5 +1,6 @@
 import {
   parseAdd,
+  parseDelete,
   parseDeleteMany,
   parseErase,
   parseList,
@@ -108,7 +109,7 @@ export class Memories {
 
   async delete(call: TenantCall, request: DeleteRequest): Promise<Written<DeleteResponse>> {
     this.parts.flags.require("writes");
-    return this.parts.indexer.delete(call, parseMemoryRef(request));
+    return this.parts.indexer.delete(call, parseDelete(request));
   }
 
   async deleteMany(call: TenantCall, request: DeleteManyRequest): Promise<Written<DeleteResponse>> {

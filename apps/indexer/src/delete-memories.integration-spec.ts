@@ -56,6 +56,33 @@ describe.each<[string, (ids: string[]) => Selection, number]>([
 });
 
 describe("a deletion", () => {
+  it("of another version than If-Match names is refused, says which it is, and deletes nothing", async () => {
+    const tenant = newTenant();
+    const [id] = await indexer.add(tenant, notes(1));
+    await indexer.update.update(indexer.callOf(tenant), { id, changes: { role: "a" }, chunks: [], model: "m" });
+    for (const stale of [1, 3]) {
+      await expect(indexer.deletes.deleteOne(indexer.callOf(tenant), id, stale)).rejects.toMatchObject({ code: "failed_precondition", message: "the memory has version 2 by now: read it and decide again" });
+    }
+    expect(await idsOf(tenant)).toEqual([id]);
+    await expect(indexer.deletes.deleteOne(indexer.callOf(tenant), absent, 1)).rejects.toMatchObject({ code: "not_found" });
+    expect(await indexer.deletes.deleteOne(indexer.callOf(tenant, { idempotencyKey: "k" }), id, 2)).toEqual({ answer: 1, isReplayed: false });
+    expect(await indexer.deletes.deleteOne(indexer.callOf(tenant, { idempotencyKey: "k" }), id, 2)).toEqual({ answer: 1, isReplayed: true });
+    await expect(indexer.deletes.deleteOne(indexer.callOf(tenant, { idempotencyKey: "k" }), id, 1)).rejects.toMatchObject({ code: "already_exists" });
+  });
+
+  it("of one version races updates: either it is deleted as it was read, or not at all", async () => {
+    const tenant = newTenant();
+    for (const id of await indexer.add(tenant, notes(8))) {
+      const other = test.newIndexer();
+      const [updated, deleted] = await Promise.allSettled([
+        other.update.update(other.callOf(tenant), { id, changes: { role: "a" }, chunks: [], model: "m" }),
+        indexer.deletes.deleteOne(indexer.callOf(tenant), id, 1),
+      ]);
+      expect([updated.status, deleted.status].filter((status) => status === "fulfilled")).toHaveLength(1);
+      expect((await idsOf(tenant)).includes(id)).toBe(updated.status === "fulfilled");
+    }
+  });
+
   it("counts no memory that has expired: callers were shown none", async () => {
     const tenant = newTenant();
     const ids = await indexer.add(tenant, [...notes(2, { expiresAt: new Date(Date.now() + 300) }), ...notes(1)]);

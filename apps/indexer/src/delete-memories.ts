@@ -6,6 +6,7 @@ import { TOMBSTONES_KEPT_MS, type ActiveGeneration, type Deleted, type MemorySto
 import { auditEvent } from "./audit-trail.js";
 import type { TenantCall } from "./call.js";
 import { canonicalJson } from "./canonical-json.js";
+import { requireVersion } from "./if-match.js";
 import type { TenantCache } from "./tenant-cache.js";
 import { WriteConflict, type OpenTurn } from "./tenant-writes.js";
 import type { PreparedWrite, WriteOperation, WritePath, Written } from "./write-path.js";
@@ -26,11 +27,14 @@ export class DeleteMemories {
     private readonly cache: TenantCache,
   ) {}
 
-  /** @throws NotFoundError for absent and foreign ids alike */
-  deleteOne(call: TenantCall, id: string): Promise<Written<number>> {
-    return this.#write(call, "delete", () => canonicalJson(id), async (active) => {
+  /** @throws NotFoundError for absent and foreign ids alike; AppError failed_precondition for a version other than `ifMatch` */
+  deleteOne(call: TenantCall, id: string, ifMatch?: number): Promise<Written<number>> {
+    return this.#write(call, "delete", () => canonicalJson(ifMatch === undefined ? id : { id, ifMatch }), async (active) => {
       if (active === undefined) throw new NotFoundError("memory");
       return this.#deletion(call, active, async (tx, turn) => {
+        const version = ifMatch === undefined ? undefined : (await this.store.readVersions(tx, [id])).get(id);
+        // One that is not there is not found, below.
+        if (version !== undefined) requireVersion(version, ifMatch);
         const gone = await this.store.deleteMemories(tx, turn, [id]);
         if (gone.live === 0) throw new NotFoundError("memory");
         return { ...gone, ids: [id] };

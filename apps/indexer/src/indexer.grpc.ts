@@ -1,5 +1,6 @@
 import { Metadata, type ServerUnaryCall } from "@grpc/grpc-js";
 import {
+  parseDelete,
   parseDeleteMany,
   parseErase,
   parseIndexerSearch,
@@ -107,7 +108,8 @@ export class IndexerGrpc {
   @GrpcMethod(SERVICE, "delete")
   @Access("write")
   async delete(request: DeleteRequest, metadata: Metadata, call: GrpcCall): Promise<DeleteResponse> {
-    return { deleted: answerOf(await this.deleteMemories.deleteOne(tenantCallOf(metadata, call), parseMemoryRef(request).id), call) };
+    const { id, ifMatch } = parseDelete(request);
+    return { deleted: answerOf(await this.deleteMemories.deleteOne(tenantCallOf(metadata, call), id, ifMatch), call) };
   }
 
   @GrpcMethod(SERVICE, "deleteMany")

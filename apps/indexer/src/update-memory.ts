@@ -6,6 +6,7 @@ import { KEPT_VERSIONS, type ActiveGeneration, type MemoryStore, type SealedChun
 import { auditEvent } from "./audit-trail.js";
 import type { TenantCall } from "./call.js";
 import { canonicalJson } from "./canonical-json.js";
+import { requireVersion } from "./if-match.js";
 import type { IntegrityFailures } from "./integrity-failures.js";
 import { refsOfContent } from "./memory-refs.js";
 import type { ReadMemories } from "./read-memories.js";
@@ -92,9 +93,7 @@ export class UpdateMemory {
       { snapshot: true },
     );
     if (row === undefined) throw new NotFoundError("memory");
-    if (ifMatch !== undefined && row.rowVersion !== ifMatch) {
-      throw new AppError("failed_precondition", `the memory has version ${row.rowVersion} by now: read it and decide again`);
-    }
+    requireVersion(row.rowVersion, ifMatch);
     return { row, rowChunks };
   }
 

@@ -98,8 +98,7 @@ export class MemsealUser {
 
   /** Changes the fields that are given. ifMatch: the version that was read; any other is refused (`failed_precondition`). */
   update(id: string, changes: MemoryChanges, { ifMatch, ...options }: WriteOptions & { ifMatch?: number | undefined } = {}): Promise<Memory> {
-    const headers = ifMatch === undefined ? undefined : { "if-match": `"${ifMatch}"` };
-    return this.#write({ method: "PATCH", path: pathOf(id), body: this.#named(toWire(changes)), headers }, options);
+    return this.#write({ method: "PATCH", path: pathOf(id), body: this.#named(toWire(changes)), headers: conditionOf(ifMatch) }, options);
   }
 
   /** The versions that are kept, newest first. */
@@ -108,11 +107,11 @@ export class MemsealUser {
     return results;
   }
 
-  /** By id, where an absent one is `not_found`; or those that a selection names, of which absent ones are not counted. */
-  delete(id: string, options?: WriteOptions): Promise<Deleted>;
+  /** By id, where an absent one is `not_found` and ifMatch is as in `update`; or those that a selection names, of which absent ones are not counted. */
+  delete(id: string, options?: WriteOptions & { ifMatch?: number | undefined }): Promise<Deleted>;
   delete(selection: Selection, options?: WriteOptions & { dryRun?: boolean | undefined }): Promise<Deleted>;
-  delete(which: string | Selection, { dryRun, ...options }: WriteOptions & { dryRun?: boolean | undefined } = {}): Promise<Deleted> {
-    if (typeof which === "string") return this.#write({ method: "DELETE", path: pathOf(which) }, options);
+  delete(which: string | Selection, { dryRun, ifMatch, ...options }: WriteOptions & { dryRun?: boolean | undefined; ifMatch?: number | undefined } = {}): Promise<Deleted> {
+    if (typeof which === "string") return this.#write({ method: "DELETE", path: pathOf(which), headers: conditionOf(ifMatch) }, options);
     const selection = "filters" in which ? { filters: filtersToWire(which.filters) } : which;
     return this.#write({ method: "POST", path: "/v1/memories/delete", body: this.#named({ ...selection, dry_run: dryRun }) }, options);
   }
@@ -209,6 +208,10 @@ function memoryOf(memory: string | NewMemory): NewMemory {
 
 function pathOf(id: string): string {
   return `/v1/memories/${encodeURIComponent(id)}`;
+}
+
+function conditionOf(ifMatch: number | undefined): Record<string, string> | undefined {
+  return ifMatch === undefined ? undefined : { "if-match": `"${ifMatch}"` };
 }
 
 function queryOf(values: Readonly<Record<string, string | number | undefined>>): string {

@@ -25,6 +25,14 @@ export function optionalLabel(text: string | undefined, field: string): string |
   return optionalText(text, field, LIMITS.labelCharacters);
 }
 
+/** The greatest uint32. */
+const MAX_VERSION = 2 ** 32 - 1;
+
+/** The version that a memory must still have. */
+export function optionalVersion(version: number | undefined, field: string): number | undefined {
+  return version === undefined ? undefined : inRange(version, field, MAX_VERSION);
+}
+
 export function parseMemoryId(id: string, field: string): string {
   if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(id)) throw new InvalidArgumentError(field, "must be a UUID");
   return id.toLowerCase();

@@ -3,6 +3,7 @@ import { parseCreateToken, parseErase, parseListAudit } from "./admin-to-domain.
 import {
   addFromJson,
   createTokenFromJson,
+  deleteFromPath,
   deleteManyFromJson,
   eraseFromJson,
   listAuditFromQuery,
@@ -15,7 +16,7 @@ listFromJson,
 import { LIMITS } from "./limits.js";
 import { parseAdd } from "./memory-to-domain.js";
 import { parseRerank, parseSearch } from "./search-to-domain.js";
-import { parseDeleteMany, parseList } from "./selection-to-domain.js";
+import { parseDelete, parseDeleteMany, parseList } from "./selection-to-domain.js";
 import { faultOf } from "./testing.js";
 import { parseUpdate } from "./update-to-domain.js";
 import { encodeVector } from "./vector.js";
@@ -126,6 +127,7 @@ describe("a body of PATCH /v1/memories/{id}", () => {
   it("is refused with an If-Match that is not one version", () => {
     for (const ifMatch of ["", "*", 'W/"3"', '"3', '3"', '"3", "4"', "0", "-1", "3.5", "99999999999", "3\n"]) {
       expect({ ifMatch, field: faultOf(() => parseUpdate(update({ text: "a" }, ifMatch))) }).toEqual({ ifMatch, field: "if_match" });
+      expect({ ifMatch, field: faultOf(() => parseDelete(deleteFromPath({ id: ID, ifMatch }))) }).toEqual({ ifMatch, field: "if_match" });
     }
   });
 });

@@ -129,6 +129,11 @@ export function updateFromJson(body: unknown, { id, ifMatch }: { id: string; ifM
   };
 }
 
+/** `DELETE /v1/memories/{id}`. ifMatch: as in updateFromJson. */
+export function deleteFromPath({ id, ifMatch }: { id: string; ifMatch: string | undefined }): wire.DeleteRequest {
+  return { id, ifMatch: ifMatch === undefined ? undefined : versionOf(ifMatch) };
+}
+
 /** Body of `POST /v1/memories/search` and of the same with `/stream`. */
 export function searchFromJson(body: unknown): wire.SearchRequest {
   const { query, top_k, filters, vector, rerank, explain, threshold, decay, as_of, mode, context, user_id } = read(searchSchema, body, "");

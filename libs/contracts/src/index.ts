@@ -2,6 +2,7 @@ export { parseCreateToken, parseErase, parseListAudit, type TokenRequest, type T
 export {
   addFromJson,
   createTokenFromJson,
+  deleteFromPath,
   deleteManyFromJson,
   eraseFromJson,
   listAuditFromQuery,
@@ -18,7 +19,7 @@ export { codePointLength } from "./text.js";
 export { toTimestamp, fromTimestamp } from "./timestamp.js";
 export { parseAdd, type AddMemories, type NewMemory } from "./memory-to-domain.js";
 export { parseRerank, parseSearch, type DocumentsToRerank, type SearchQuery } from "./search-to-domain.js";
-export { parseDeleteMany, parseList, parseMemoryRef, type DeleteMany, type ListQuery, type MemoryRef, type Page, type Selection } from "./selection-to-domain.js";
+export { parseDelete, parseDeleteMany, parseList, parseMemoryRef, type DeleteMany, type DeleteOne, type ListQuery, type MemoryRef, type Page, type Selection } from "./selection-to-domain.js";
 export {
   addResponseToJson,
   createTokenResponseToJson,

@@ -47,7 +47,7 @@ export {
 export type { MemoryChanges } from "./update-to-domain.js";
 export { parseErase, parseListAudit } from "./admin-to-domain.js";
 export { filterableMetadata } from "./metadata.js";
-export { parseDeleteMany, parseList, parseMemoryRef, type DeleteMany, type ListQuery, type Page, type Selection } from "./selection-to-domain.js";
+export { parseDelete, parseDeleteMany, parseList, parseMemoryRef, type DeleteMany, type DeleteOne, type ListQuery, type Page, type Selection } from "./selection-to-domain.js";
 export { speakerOf } from "./speaker.js";
 export { fromTimestamp, toTimestamp } from "./timestamp.js";
 export { encodeVector } from "./vector.js";

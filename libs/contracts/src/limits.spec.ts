@@ -10,7 +10,7 @@ import { LIMITS } from "./limits.js";
 import { parseAdd } from "./memory-to-domain.js";
 import { parseEmbedDocuments, parseEmbedQuery, parseRerank as parseRerankPassages } from "./reranker.js";
 import { parseRerank, parseSearch } from "./search-to-domain.js";
-import { parseDeleteMany, parseList, parseMemoryRef } from "./selection-to-domain.js";
+import { parseDelete, parseDeleteMany, parseList, parseMemoryRef } from "./selection-to-domain.js";
 import { parseUpdate } from "./update-to-domain.js";
 import { encodeVector } from "./vector.js";
 
@@ -99,6 +99,7 @@ parser("parseUpdate", changes, parseUpdate, wire.UpdateRequest);
 parser("parseSearch", fc.record({ query, topK: option(uint(LIMITS.topK)), filters: option(filter), vector: option(vector), rerank: option(fc.boolean()), explain: fc.boolean(), ...scope, userId }), parseSearch, wire.SearchRequest);
 parser("parseRerank", fc.record({ query, documents: list(text(LIMITS.textCharacters), LIMITS.rerankDocuments), topN: option(uint(LIMITS.rerankDocuments)), model: option(label), returnDocuments: fc.boolean(), rawScores: fc.boolean() }), parseRerank, wire.RerankRequest);
 parser("parseMemoryRef", fc.record({ id }), parseMemoryRef, wire.GetRequest);
+parser("parseDelete", fc.record({ id, ifMatch: option(uint(2 ** 32 - 1)) }), parseDelete, wire.DeleteRequest);
 parser("parseList", fc.record({ ...page, filters: option(filter), userId }), parseList, wire.ListRequest);
 parser("parseDeleteMany", fc.oneof(
   fc.record({ ids: list(id, LIMITS.memoriesPerCall), all: fc.constant(false), dryRun: fc.boolean(), userId }),

@@ -1,6 +1,6 @@
 import { InvalidArgumentError } from "@memseal/errors";
 import type { Filter } from "@memseal/retrieval";
-import { bounded, inRange, optionalText, parseMemoryId, parseUserId, type ClaimedUser } from "./bounds.js";
+import { bounded, inRange, optionalText, optionalVersion, parseMemoryId, parseUserId, type ClaimedUser } from "./bounds.js";
 import { elementPath } from "./field-path.js";
 import { parseFilter } from "./filter-to-domain.js";
 import type * as wire from "./generated/memseal/v1/memory.js";
@@ -10,6 +10,11 @@ import { boundedText } from "./text.js";
 /** One memory, by its id in lower case. */
 export interface MemoryRef {
   readonly id: string;
+}
+
+export interface DeleteOne extends MemoryRef {
+  /** The version it must still have. */
+  readonly ifMatch?: number | undefined;
 }
 
 export interface Page {
@@ -30,9 +35,13 @@ export interface DeleteMany extends ClaimedUser {
   readonly dryRun: boolean;
 }
 
-/** For get, history and delete. @throws InvalidArgumentError with the path of the fault, as all parsers here */
-export function parseMemoryRef(message: wire.GetRequest | wire.HistoryRequest | wire.DeleteRequest): MemoryRef {
+/** For get and history. @throws InvalidArgumentError with the path of the fault, as all parsers here */
+export function parseMemoryRef(message: wire.GetRequest | wire.HistoryRequest): MemoryRef {
   return Object.freeze({ id: parseMemoryId(message.id, "id") });
+}
+
+export function parseDelete({ id, ifMatch }: wire.DeleteRequest): DeleteOne {
+  return Object.freeze({ id: parseMemoryId(id, "id"), ifMatch: optionalVersion(ifMatch, "if_match") });
 }
 
 export function parseList(message: wire.ListRequest): ListQuery {

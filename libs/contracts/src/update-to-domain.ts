@@ -1,5 +1,5 @@
 import { InvalidArgumentError } from "@memseal/errors";
-import { inRange, optionalLabel, optionalText, parseMemoryId, parseUserId, type ClaimedUser } from "./bounds.js";
+import { optionalLabel, optionalText, optionalVersion, parseMemoryId, parseUserId, type ClaimedUser } from "./bounds.js";
 import { elementPath } from "./field-path.js";
 import type * as wire from "./generated/memseal/v1/memory.js";
 import { LIMITS } from "./limits.js";
@@ -7,9 +7,6 @@ import { parseTags } from "./memory-to-domain.js";
 import { parseMetadata, type Metadata } from "./metadata.js";
 import { fromTimestamp } from "./timestamp.js";
 import { decodeVector } from "./vector.js";
-
-/** The greatest uint32. */
-const MAX_VERSION = 2 ** 32 - 1;
 
 /** Absent: stays as it is. null: is to have no value. */
 export interface MemoryChanges {
@@ -52,7 +49,7 @@ export function parseUpdate(message: wire.UpdateRequest): MemoryUpdate {
   if (vector !== undefined && changes.text === undefined) throw new InvalidArgumentError("vector", "must come with the text it is of");
   return Object.freeze({
     id: parseMemoryId(id, "id"),
-    ifMatch: ifMatch === undefined ? undefined : inRange(ifMatch, "if_match", MAX_VERSION),
+    ifMatch: optionalVersion(ifMatch, "if_match"),
     changes: Object.freeze(changes),
     vector: vector && decodeVector(vector, "vector"),
     userId: parseUserId(userId),

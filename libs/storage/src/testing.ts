@@ -5,6 +5,7 @@ import { join } from "node:path";
 import type { UserHash } from "@memseal/crypto";
 import { Logger } from "@memseal/telemetry";
 import pg from "pg";
+import { EmbeddedPostgres } from "./embedded-postgres.js";
 import { LocalDatabase, newPasswords, roleUrlsOf, type RoleUrls } from "./local-database.js";
 import { migrateUp } from "./migrate.js";
 import { provisionDatabase, provisionRoles } from "./roles.js";
@@ -21,17 +22,32 @@ export interface TestDatabase {
 
 export interface EmbeddedTestDatabase extends TestDatabase {
   readonly dir: string;
-  readonly server: LocalDatabase["server"];
+  /** The one that runs now. */
+  readonly server: EmbeddedPostgres;
+  /** Stops the server, and starts it again when `work` has ended, with every role and row it had. */
+  whileAway<T>(work: () => Promise<T>): Promise<T>;
 }
 
 /** On an embedded server in a directory of its own. */
 export async function startTestDatabase(): Promise<EmbeddedTestDatabase> {
   const dir = mkdtempSync(join(tmpdir(), "memseal-test-"));
-  const { urls, server } = await LocalDatabase.start(dir, new Logger("test", () => undefined));
+  const log = new Logger("test", () => undefined);
+  const { urls, server: first } = await LocalDatabase.start(dir, log);
+  let server = first;
   return {
     ...withSuperuser(urls, server.superuser("memseal")),
     dir,
-    server,
+    get server() {
+      return server;
+    },
+    async whileAway(work) {
+      await server.stop();
+      try {
+        return await work();
+      } finally {
+        server = await EmbeddedPostgres.start({ dataDir: dir, log });
+      }
+    },
     async stop() {
       await server.stop();
       rmSync(dir, { recursive: true, force: true });

@@ -105,9 +105,9 @@ export const OPERATIONS: readonly Operation[] = [
   {
     verb: "delete", path: "/v1/memories/{id}", id: "delete", tag: "memories", scope: "write",
     summary: "Delete a memory",
-    headers: [IDEMPOTENCY_KEY],
+    headers: [IDEMPOTENCY_KEY, IF_MATCH],
     success: { status: 200, description: "It is gone.", content: json("DeleteResponse", ANSWER_EXAMPLES.delete) },
-    errors: ["not_found", ...CHANGES],
+    errors: ["not_found", "failed_precondition", ...CHANGES],
   },
   {
     verb: "get", path: "/v1/memories/{id}/history", id: "history", tag: "memories", scope: "read",

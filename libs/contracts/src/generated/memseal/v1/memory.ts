@@ -200,6 +200,8 @@ export interface HistoryResponse {
 
 export interface DeleteRequest {
   id: string;
+  /** As in UpdateRequest. */
+  ifMatch?: number | undefined;
 }
 
 /** Exactly one of ids, key, filters and all. */
@@ -1777,6 +1779,9 @@ export const DeleteRequest: MessageFns<DeleteRequest> = {
     if (message.id !== "") {
       writer.uint32(10).string(message.id);
     }
+    if (message.ifMatch !== undefined) {
+      writer.uint32(16).uint32(message.ifMatch);
+    }
     return writer;
   },
 
@@ -1799,6 +1804,14 @@ export const DeleteRequest: MessageFns<DeleteRequest> = {
             }
 
             message.id = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.ifMatch = reader.uint32();
             continue;
           }
         }
