@@ -361,6 +361,13 @@ export const SABOTAGES = [
     test: { kind: "unit", project: "libs/retrieval", spec: "tenant-index", turnsRed: "refuses what a memory leaves out" },
   },
   {
+    name: "callers who leave cost others their connection",
+    file: "libs/transport/src/call-end.ts",
+    find: "leftMs() > NEARLY_MS && mayReset(client)",
+    replace: "leftMs() > NEARLY_MS",
+    test: { kind: "unit", project: "libs/transport", spec: "grpc-client", turnsRed: "survives that others leave theirs" },
+  },
+  {
     name: "unredacted log",
     file: "libs/telemetry/src/log-events.ts",
     find: "isSound(fields[name]) ? fields[name] : REDACTED",

@@ -1,5 +1,6 @@
 import { Client, Metadata, type MethodDefinition, type ServiceError } from "@grpc/grpc-js";
 import { AppError, DeadlineExceededError } from "@memseal/errors";
+import { endInTime, mayReset } from "./call-end.js";
 import { CHANNELZ_OFF } from "./channelz.js";
 import { fromGrpcStatus } from "./grpc-status.js";
 import { MAX_INNER_MESSAGE_BYTES } from "./limits.js";
@@ -49,16 +50,14 @@ export function unary<Request, Response>(
 ): Promise<Response> {
   return new Promise((resolve, reject) => {
     assertAwaited(signal, deadlineMs);
-    const headers = metadataOf(metadata);
-    const call = client.makeUnaryRequest(path, requestSerialize, responseDeserialize, request, headers, { deadline: deadlineMs }, (error, response) => {
-      signal?.removeEventListener("abort", cancel);
+    const call = client.makeUnaryRequest(path, requestSerialize, responseDeserialize, request, metadataOf(metadata, deadlineMs), (error, response) => {
+      ended();
       if (error) reject(fromGrpcStatus(error, peer));
       // grpc-js gives a value or an error, never neither.
       else resolve(response as Response);
     });
+    const ended = endInTime(client, call, { deadlineMs, signal }, reject);
     if (onMetadata !== undefined) call.on("metadata", onMetadata);
-    const cancel = () => { call.cancel(); };
-    signal?.addEventListener("abort", cancel, { once: true });
   });
 }
 
@@ -73,16 +72,21 @@ export async function* serverStream<Request, Response>(
   { peer, deadlineMs, signal, metadata }: Omit<CallContext, "onMetadata">,
 ): AsyncGenerator<Response, void, undefined> {
   assertAwaited(signal, deadlineMs);
-  const call = client.makeServerStreamRequest(path, requestSerialize, responseDeserialize, request, metadataOf(metadata), { deadline: deadlineMs });
-  const cancel = () => { call.cancel(); };
-  signal?.addEventListener("abort", cancel, { once: true });
+  const call = client.makeServerStreamRequest(path, requestSerialize, responseDeserialize, request, metadataOf(metadata, deadlineMs));
+  let isOver = false;
+  const ended = endInTime(client, call, { deadlineMs, signal }, (error) => { call.destroy(error); });
+  call.once("status", () => {
+    isOver = true;
+    ended();
+  });
+  // A status after the stream was destroyed is nobody's to hear.
+  call.on("error", () => undefined);
   try {
     for await (const response of call) yield response as Response;
   } catch (error) {
-    throw fromGrpcStatus(error as ServiceError, peer);
+    throw error instanceof AppError ? error : fromGrpcStatus(error as ServiceError, peer);
   } finally {
-    signal?.removeEventListener("abort", cancel);
-    cancel();
+    if (!isOver && signal?.aborted !== true && deadlineMs > Date.now() && mayReset(client)) call.cancel();
   }
 }
 
@@ -92,8 +96,10 @@ function assertAwaited(signal: AbortSignal | undefined, deadlineMs: number): voi
   if (deadlineMs <= Date.now()) throw new DeadlineExceededError();
 }
 
-function metadataOf(values: Readonly<Record<string, string>> = {}): Metadata {
+/** The deadline goes as the header that grpc-js itself would send: told of one, it would reset the stream of each call that passes it. */
+function metadataOf(values: Readonly<Record<string, string>> = {}, deadlineMs: number): Metadata {
   const metadata = new Metadata();
+  metadata.set("grpc-timeout", `${Math.max(1, Math.ceil(deadlineMs - Date.now()))}m`);
   for (const [key, value] of Object.entries(values)) metadata.set(key, value);
   return metadata;
 }
