@@ -1,8 +1,11 @@
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { randomBytes } from "node:crypto";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { stripVTControlCharacters } from "node:util";
 import { startTestDatabase, type TestDatabase } from "@memseal/storage/testing";
 import { runToExit } from "@memseal/transport/testing";
 
@@ -54,7 +57,7 @@ describe("memseal keys create", () => {
   });
 
   it.each([
-    [[], "No command specified."],
+    [[], "No command specified; see --help"],
     [["create"], "--user: must be given, or --delegate"],
     [["create", "--user", "a", "--delegate"], "--user: must be given, or --delegate"],
     [["create", "--user", "a", "--scopes", "read,root"], "--scopes: are of read, write, admin"],
@@ -71,6 +74,11 @@ describe("memseal keys create", () => {
     expect(code).toBe(2);
     expect(lines).toHaveLength(1);
     expect(lines[0]).toContain(reason);
+  });
+
+  it("takes no user's id that is too long for a request to name", async () => {
+    expect(await keys("create", "--user", "u".repeat(1_025))).toMatchObject({ code: 2, lines: ["memseal: --user: has at most 1024 characters"] });
+    expect(await keys("create", "--user", "\u{1F511}".repeat(1_024))).toMatchObject({ code: 0 });
   });
 
   it("says what to do when no database was started", async () => {
@@ -147,7 +155,30 @@ describe("memseal keys vouch and audit", () => {
   });
 });
 
+describe("the help of a command under another", () => {
+  it.each([["keys", "create"], ["keys", "list"], ["models", "verify"], ["migrate", "down"]])("names it once, as it is called: %s %s", async (...words) => {
+    const { lines } = await runToExit(CLI, {}, [...words, "--help"]);
+    expect(stripVTControlCharacters(lines.join("\n"))).toContain(`USAGE memseal ${words.join(" ")} `);
+  });
+});
+
 describe("memseal token", () => {
+  it("keeps a path before /v1, as the client does, and says where no Memseal answers", async () => {
+    const asked: (string | undefined)[] = [];
+    const server = createServer((request, response) => {
+      asked.push(request.url);
+      const isMemseal = request.url === "/memory/v1/tokens";
+      response.writeHead(isMemseal ? 201 : 502).end(isMemseal ? '{"token":"t-1"}' : "<html>Bad gateway</html>");
+    });
+    await new Promise<void>((resolve) => { server.listen(0, "127.0.0.1", resolve); });
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const token = (base: string) => runToExit(CLI, { MEMSEAL_API_KEY: "k", MEMSEAL_URL: base }, ["token", "--user", "a"]);
+    expect(await token(`${url}/memory/`)).toMatchObject({ code: 0, lines: ["t-1"] });
+    expect(await token(url)).toMatchObject({ code: 1, lines: [`memseal: what answers at ${url} is no Memseal (HTTP 502): check the address`] });
+    expect(asked).toEqual(["/memory/v1/tokens", "/v1/tokens"]);
+    server.close();
+  });
+
   it.each<[string[], Record<string, string>, number, string]>([
     [["token"], {}, 2, "Missing required argument: --user"],
     [["token", "--user", "a"], {}, 1, "MEMSEAL_API_KEY must hold a delegate key"],

@@ -1,5 +1,6 @@
 import { formatApiKey, generateApiKey, hashApiKeySecret, type Scope } from "@memseal/auth";
 import { parseConfig } from "@memseal/config";
+import { codePointLength, LIMITS } from "@memseal/contracts";
 import { DEFAULT_NAMESPACE, userHash } from "@memseal/crypto";
 import { InvalidArgumentError, NotFoundError } from "@memseal/errors";
 import { ApiKeyMacs, loadSecret } from "@memseal/keys";
@@ -33,6 +34,8 @@ export interface KeyRequest {
  */
 export async function createKey({ user, delegate = false, namespace = DEFAULT_NAMESPACE, scopes, days }: KeyRequest, env: NodeJS.ProcessEnv): Promise<CommandResult> {
   if (delegate === (user !== undefined)) throw new InvalidArgumentError("--user", "must be given, or --delegate in its place");
+  // A longer one no request could name.
+  if (user !== undefined && codePointLength(user) > LIMITS.userIdCharacters) throw new InvalidArgumentError("--user", `has at most ${LIMITS.userIdCharacters} characters`);
   const given = parseScopes(scopes ?? DEFAULT_SCOPES);
   const expiresAt = days === undefined ? undefined : new Date(Date.now() + parseDays(days) * DAY_MS);
   if (!/^[\x21-\x7e]{1,200}$/.test(namespace)) throw new InvalidArgumentError("--namespace", "has 1 to 200 visible ASCII characters");

@@ -37,7 +37,8 @@ export interface CommandParts<T extends ArgsDef> {
 export function command<const T extends ArgsDef>({ name, description, args, words, run }: CommandParts<T>): CommandDef {
   const all: ArgsDef = { ...args, ...JSON_ARG };
   return defineCommand({
-    meta: { name, description },
+    // citty puts the name of the group before it.
+    meta: { name: name.split(" ").at(-1), description },
     args: all,
     async run({ rawArgs, args: parsed }) {
       await answering(rawArgs, async () => {
@@ -72,7 +73,7 @@ function shownOf(thrown: unknown): { code: string; message: string; field?: stri
   if (thrown instanceof MemsealError) return { code: thrown.code, message: thrown.message, field: thrown.field, request_id: thrown.requestId };
   if (thrown instanceof AppError) return { code: thrown.code, message: thrown.message, field: thrown.field };
   // citty's own, which it does not export, with colours in it: a word or an option is missing.
-  if (thrown instanceof Error && thrown.name === "CLIError") return { code: "invalid_argument", message: `${stripVTControlCharacters(thrown.message)}; see --help` };
+  if (thrown instanceof Error && thrown.name === "CLIError") return { code: "invalid_argument", message: `${stripVTControlCharacters(thrown.message).replace(/\.$/, "")}; see --help` };
   return { code: "internal", message: "internal error" };
 }
 

@@ -7,7 +7,7 @@ import type { CommandResult } from "./command.js";
 import type { Connection } from "./connection.js";
 import { linesBackwards } from "./file-lines.js";
 import { lineOf } from "./memory-line.js";
-import { StateFile } from "./state-file.js";
+import { notWritten, StateFile } from "./state-file.js";
 import { ProgressBar } from "./terminal.js";
 
 export interface ExportRequest {
@@ -63,7 +63,7 @@ async function gather(gathered: string, { request, connection, stateFile, before
   let state = before ?? begun;
   if (before !== undefined && before.memories > 0 && before.cursor === undefined) return before;
   const progress = new ProgressBar(process.stderr, "memories", undefined, state.memories);
-  const out = await open(gathered, before === undefined ? "w" : "r+", 0o600);
+  const out = await open(gathered, before === undefined ? "w" : "r+", 0o600).catch((cause: unknown) => { throw notWritten(gathered, cause); });
   try {
     // What was written after the last note of how far it came is gathered again.
     await out.truncate(state.bytes);

@@ -20,9 +20,10 @@ export interface TokenRequest {
 export async function createToken({ user, scopes = "read,write", ttl = "900", url }: TokenRequest, env: NodeJS.ProcessEnv): Promise<CommandResult> {
   const key = env["MEMSEAL_API_KEY"];
   if (key === undefined || key === "") throw new StartupError("MEMSEAL_API_KEY must hold a delegate key: `memseal keys create --delegate` makes one");
-  const response = await post(new URL("/v1/tokens", parseUrl(url ?? env["MEMSEAL_URL"] ?? DEFAULT_URL)), key, { user_id: user, scopes: scopes.split(","), ttl_s: Number(ttl) });
-  const answer = (await response.json()) as { token: string; code: ErrorCode; detail: string };
-  if (!response.ok) throw new AppError(answer.code, answer.detail);
+  const response = await post(new URL(`${parseUrl(url ?? env["MEMSEAL_URL"] ?? DEFAULT_URL).replace(/\/+$/, "")}/v1/tokens`), key, { user_id: user, scopes: scopes.split(","), ttl_s: Number(ttl) });
+  const answer = (await response.json().catch(() => ({}))) as { token?: string; code?: ErrorCode; detail?: string };
+  if (answer.code !== undefined && answer.detail !== undefined) throw new AppError(answer.code, answer.detail);
+  if (answer.token === undefined) throw new UnavailableError(`what answers at ${url ?? env["MEMSEAL_URL"] ?? DEFAULT_URL} is no Memseal (HTTP ${response.status}): check the address`);
   return { text: answer.token, json: answer };
 }
 
