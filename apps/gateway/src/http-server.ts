@@ -1,4 +1,6 @@
 import { finished } from "node:stream/promises";
+import { Stream } from "node:stream";
+import type { ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { TlsOptions } from "node:tls";
 import { connectionFaultOf, failureOf, MAX_MESSAGE_BYTES, problemOf, REQUEST_ID_KEY, requestIdFrom, type HttpErrorFilter } from "@memseal/transport";
@@ -15,6 +17,9 @@ const HEAD_TIMEOUT_MS = 10_000;
 const CHECK_INTERVAL_MS = 1_000;
 /** How long a connection may be kept without a request: longer than proxies keep theirs, so that they close first. */
 const KEEP_ALIVE_MS = 72_000;
+
+/** How long a streamed answer may be made: the longest deadline. */
+const LONGEST_STREAM_MS = 30_000;
 
 /** A JSON merge patch. Source: RFC 7396. */
 const MERGE_PATCH = "application/merge-patch+json";
@@ -38,7 +43,7 @@ const METHODS: Readonly<Record<string, Method | "other">> = {
 };
 
 export interface HttpServerSpec {
-  /** How long a whole request may take to arrive. */
+  /** How long a whole request may take to arrive, and a whole answer to be taken. */
   receiveTimeoutMs: number;
   /** Options of TLS; plaintext without. */
   https?: TlsOptions | undefined;
@@ -58,7 +63,18 @@ export function createHttpServer(filter: HttpErrorFilter, { receiveTimeoutMs, ht
     genReqId: ({ headers }) => requestIdFrom(headers[REQUEST_ID_KEY]),
     frameworkErrors: (error, request, reply) => { filter.answer(error, request, reply); },
   };
-  return new FastifyAdapter(options);
+  const adapter = new FastifyAdapter(options);
+  adapter.getInstance().addHook("onSend", (_request, reply, payload, done) => {
+    cutOffUnlessTaken(reply.raw, payload instanceof Stream ? LONGEST_STREAM_MS + receiveTimeoutMs : receiveTimeoutMs);
+    done();
+  });
+  return adapter;
+}
+
+/** A client that asks and does not read would have its answer kept for as long as it likes. */
+function cutOffUnlessTaken(answer: ServerResponse, withinMs: number): void {
+  const timer = setTimeout(() => { answer.socket?.destroy(); }, withinMs);
+  answer.once("close", () => { clearTimeout(timer); });
 }
 
 /** What is no HTTP, or takes too long to become it: there is no request yet that could be answered, and none may follow on that connection. */
@@ -80,6 +96,8 @@ function answerClientError(error: NodeJS.ErrnoException, socket: Socket): void {
 /** Hooks and parsers, which Nest allows only once the application exists. */
 export function prepareHttpServer(adapter: FastifyAdapter, metrics: GatewayMetrics): void {
   const server = adapter.getInstance();
+  // Node leaves out what comes after 2,000 headers, another Authorization among them. Their bytes are bounded.
+  server.server.maxHeadersCount = 0;
   server.removeAllContentTypeParsers();
   // A member named __proto__ is refused; `constructor` is data like any other.
   const parseJson = server.getDefaultJsonParser("error", "ignore");
@@ -87,7 +105,7 @@ export function prepareHttpServer(adapter: FastifyAdapter, metrics: GatewayMetri
     const body = textOf(bytes as Buffer);
     // Read leniently, each wrong byte would be stored as U+FFFD.
     if (body === undefined) done(new errorCodes.FST_ERR_CTP_INVALID_JSON_BODY());
-    else if (request.method !== "PATCH" && request.headers["content-type"]?.startsWith(MERGE_PATCH) === true) done(new errorCodes.FST_ERR_CTP_INVALID_MEDIA_TYPE());
+    else if (request.method !== "PATCH" && request.headers["content-type"]?.toLowerCase().startsWith(MERGE_PATCH) === true) done(new errorCodes.FST_ERR_CTP_INVALID_MEDIA_TYPE());
     // Clients send the content type with an empty DELETE, too.
     else if (body === "") done(null, undefined);
     else void parseJson(request, body, done);
@@ -108,7 +126,7 @@ export function prepareHttpServer(adapter: FastifyAdapter, metrics: GatewayMetri
   });
   server.addHook("preParsing", async (request, _reply, body) => {
     // Unpacked, a body could be a thousand times as large as what was sent.
-    if ((request.headers["content-encoding"] ?? "identity") !== "identity") throw new errorCodes.FST_ERR_CTP_INVALID_MEDIA_TYPE();
+    if ((request.headers["content-encoding"] ?? "identity").toLowerCase() !== "identity") throw new errorCodes.FST_ERR_CTP_INVALID_MEDIA_TYPE();
     const bytes = Number(request.headers["content-length"] ?? 0);
     if (bytes <= MAX_MESSAGE_BYTES || bytes > DISCARD_BYTES) return body;
     // A client that is still sending would see its connection break before it reads the answer. One that leaves needs none.
@@ -138,5 +156,6 @@ function textOf(bytes: Buffer): string | undefined {
 /** undefined for probes and scrapes, which are not requests of callers. */
 function methodOf({ method, routeOptions: { url } }: FastifyRequest): Method | "other" | undefined {
   if (url === undefined) return "other";
-  return METHODS[`${method} ${url}`];
+  // Asked for its head, a route does all its work.
+  return METHODS[`${method === "HEAD" ? "GET" : method} ${url}`];
 }
