@@ -68,11 +68,11 @@ describe.each(["worse", "better"] as const)("evidence that a share is %s than th
 describe("evidence", () => {
   // Computed from the definition, start by start and alternative by alternative, by another program.
   it.each<[Direction, readonly Window[], number]>([
-    ["worse", [[2, 2, 0.004]], 9421.924127292285],
-    ["worse", [[1, 1, 0.004], [1, 1, 0.004]], 9438.806802023537],
-    ["worse", [[10, 1, 0.01], [20, 3, 0.01], [5, 0, 0.01]], 44.88313990788376],
-    ["worse", [[4, 3, 0.05], [2, 2, 0.5]], 591.1763958153937],
-    ["better", [[10, 1, 0.02], [200, 0, 0.02]], 3.603116016102227],
+    ["worse", [[2, 2, 0.004]], 8850.164203669232],
+    ["worse", [[1, 1, 0.004], [1, 1, 0.004]], 8866.269043927092],
+    ["worse", [[10, 1, 0.01], [20, 3, 0.01], [5, 0, 0.01]], 44.899005982399025],
+    ["worse", [[4, 3, 0.05], [2, 2, 0.5]], 590.5650173049839],
+    ["better", [[10, 1, 0.02], [200, 0, 0.02]], 3.6325257135986884],
   ])("that it is %s after %j is %d", (direction, windows, expected) => {
     expect(evidence(direction, windows)).toBeCloseTo(expected, 6);
   });
@@ -92,7 +92,7 @@ describe("evidence", () => {
     expect(evidence("better", [[100, 1, 0.02], [50, 0, 0.02], [1, 1, 0.02]])).toBeCloseTo(evidence("better", [[151, 2, 0.02]]), 9);
   });
 
-  it.each([[0.008, 435], [0.02, 173], [0.1, 34]])("below a share of %d at a twentieth takes %d trials without a breach", (nullShare, trials) => {
+  it.each([[0.008, 444], [0.02, 177], [0.1, 34]])("below a share of %d at a twentieth takes %d trials without a breach", (nullShare, trials) => {
     expect(new EProcess("better").trialsUntil(Math.log(20), nullShare)).toBe(trials);
   });
 

@@ -4,10 +4,12 @@ export interface Tally {
   readonly breaches: number;
 }
 
-/** Odds ratios from 1.4 to 8,192: a share of .4% against up to 97%. */
-const WORSE = Array.from({ length: 26 }, (_, i) => 2 ** ((i + 1) / 2));
-/** Odds ratios from 1/1.4 to 1/64. */
-const BETTER = WORSE.slice(0, 12).map((ratio) => 1 / ratio);
+const { exp, log, log1p } = Math;
+
+/** Odds ratios from 1.4 to 5,793, an octave apart: a share of .4% against up to 96%. */
+const WORSE = Array.from({ length: 13 }, (_, i) => 2 ** (i + 0.5));
+/** Odds ratios from 1/1.4 to 1/45. */
+const BETTER = WORSE.slice(0, 6).map((ratio) => 1 / ratio);
 
 export type Direction = "worse" | "better";
 
@@ -34,39 +36,48 @@ export type Direction = "worse" | "better";
  */
 export class EProcess {
   readonly #ratios: readonly number[];
-  /** Log of each alternative's evidence, before its weight. */
+  /** Log of each alternative's evidence, with its weight. */
   readonly #logs: number[];
   readonly #isRestarting: boolean;
+  /** Log of the weight of what has not begun yet, of which all alternatives are worth 1. */
+  #logWaiting: number;
   #windows = 0;
+  /** What a trial costs each alternative, in logarithms, at that share. */
+  #costs: { readonly nullShare: number; readonly each: readonly number[] } = { nullShare: NaN, each: [] };
 
   constructor(direction: Direction) {
     this.#ratios = direction === "worse" ? WORSE : BETTER;
     this.#isRestarting = direction === "worse";
-    this.#logs = this.#ratios.map(() => (this.#isRestarting ? -Infinity : 0));
+    this.#logs = this.#ratios.map(() => (this.#isRestarting ? -Infinity : -log(this.#ratios.length)));
+    this.#logWaiting = this.#isRestarting ? 0 : -Infinity;
   }
 
   /** window: what was counted since the last. nullShare: in (0, 1). */
   observe({ trials, breaches }: Tally, nullShare: number): void {
     if (trials === 0) return;
     const s = ++this.#windows;
-    const logWeight = -Math.log(s * (s + 1));
+    const logBegun = -log(s * (s + 1) * this.#ratios.length);
+    const costs = this.#costsAt(nullShare);
     this.#ratios.forEach((ratio, i) => {
-      const before = this.#logs[i] ?? 0;
-      this.#logs[i] = (this.#isRestarting ? logSum([before, logWeight]) : before) + breaches * Math.log(ratio) - trials * perTrial(ratio, nullShare);
+      const before = this.#logs[i] ?? -Infinity;
+      this.#logs[i] = (this.#isRestarting ? logSum([before, logBegun]) : before) + breaches * log(ratio) - trials * (costs[i] ?? 0);
     });
+    if (this.#isRestarting) this.#logWaiting = -log(s + 1);
   }
 
   /** Natural logarithm of the evidence. 0 says nothing, log(1/a) is what a budget of a asks for. */
   get logEvidence(): number {
-    return this.#isRestarting ? logSum([...this.#weighted(), -Math.log(this.#windows + 1)]) : logSum(this.#weighted());
+    return logSum([...this.#logs, this.#logWaiting]);
   }
 
   /** For `better`: the fewest further trials, none of them a breach, that bring the evidence to `logTarget`. */
   trialsUntil(logTarget: number, nullShare: number): number {
-    const reached = (trials: number) => logSum(this.#weighted().map((log, i) => log - trials * perTrial(this.#ratios[i] ?? 1, nullShare))) >= logTarget;
+    const costs = this.#costsAt(nullShare);
+    const reached = (trials: number) => logSum(this.#logs.map((each, i) => each - trials * (costs[i] ?? 0))) >= logTarget;
     if (reached(0)) return 0;
-    let [tooFew, enough] = [0, 1];
-    while (!reached(enough)) [tooFew, enough] = [enough, enough * 2];
+    // One alternative alone is enough by then.
+    let enough = Math.ceil(Math.min(...this.#logs.map((each, i) => (each - logTarget) / (costs[i] ?? 0))));
+    let tooFew = 0;
     while (enough - tooFew > 1) {
       const middle = Math.floor((tooFew + enough) / 2);
       if (reached(middle)) enough = middle;
@@ -75,21 +86,18 @@ export class EProcess {
     return enough;
   }
 
-  #weighted(): number[] {
-    return this.#logs.map((log) => log - Math.log(this.#ratios.length));
+  #costsAt(nullShare: number): readonly number[] {
+    if (this.#costs.nullShare !== nullShare) this.#costs = { nullShare, each: this.#ratios.map((ratio) => log1p(nullShare * (ratio - 1))) };
+    return this.#costs.each;
   }
-}
-
-/** What a trial costs the alternative of that odds ratio, in logarithms. */
-function perTrial(ratio: number, nullShare: number): number {
-  return Math.log1p(nullShare * (ratio - 1));
 }
 
 /** log(sum(exp(logs))), where exp alone would overflow. */
 export function logSum(logs: readonly number[]): number {
-  const largest = Math.max(...logs);
+  let largest = -Infinity;
+  for (const each of logs) if (each > largest) largest = each;
   if (largest === -Infinity) return largest;
   let sum = 0;
-  for (const log of logs) sum += Math.exp(log - largest);
-  return largest + Math.log(sum);
+  for (const each of logs) sum += exp(each - largest);
+  return largest + log(sum);
 }

@@ -66,16 +66,16 @@ describe("the judge promotes", () => {
 describe("the judge is inconclusive", () => {
   it("without traffic, and says how many requests are missing, all without a breach", () => {
     const verdict = judge().observe(look({ atS: 10, canary: none, stable: none }));
-    expect(missingOf(verdict, "errors")).toBe(173);
-    expect(missingOf(verdict, "stream_success")).toBe(435);
+    expect(missingOf(verdict, "errors")).toBe(177);
+    expect(missingOf(verdict, "stream_success")).toBe(444);
     expect(missingOf(verdict, "write_latency")).toBe(34);
     expect(missingOf(verdict, "cross_tenant_reached")).toBeUndefined();
   });
 
   it("with exactly one request less than it says, and not with that one", () => {
     const guardrails = pick("stream_success");
-    expect(judge({ guardrails }).observe(look({ atS: 10, canary: { stream_success: [434, 0] } }))).toEqual({ verdict: "inconclusive", missing: [{ guardrail: "stream_success", requests: 1 }] });
-    expect(judge({ guardrails }).observe(look({ atS: 10, canary: { stream_success: [435, 0] } })).verdict).toBe("promote");
+    expect(judge({ guardrails }).observe(look({ atS: 10, canary: { stream_success: [443, 0] } }))).toEqual({ verdict: "inconclusive", missing: [{ guardrail: "stream_success", requests: 1 }] });
+    expect(judge({ guardrails }).observe(look({ atS: 10, canary: { stream_success: [444, 0] } })).verdict).toBe("promote");
   });
 
   it("for as long as nothing comes: time ends no step", () => {
@@ -115,7 +115,7 @@ describe("the judge rolls back", () => {
   });
 
   it("by a part of the budget for each guardrail: evidence that is enough for one alone is not enough for one of nine", () => {
-    // Evidence of 117: above 1/.01, below 9/.01.
+    // Evidence of 113: above 1/.01, below 9/.01.
     const canary: Tallies = { ...none, query_latency: [2, 2] };
     expect(causesOf(judge({ guardrails: pick("query_latency") }).observe(look({ atS: 1, canary })))).toEqual(["query_latency evidence"]);
     expect(judge().observe(look({ atS: 1, canary })).verdict).toBe("inconclusive");
