@@ -93,10 +93,22 @@ describe("the package, installed alone", () => {
     const compilerOptions = {
       strict: true, exactOptionalPropertyTypes: true, noUncheckedIndexedAccess: true, noEmit: true, types: [], target: "es2022", lib: ["es2022", "dom"], module: "nodenext",
     };
-    writeFileSync(join(project, "tsconfig.json"), JSON.stringify({ compilerOptions, files: ["use.ts"] }));
+    expect(compiled(["use.ts"], compilerOptions)).toEqual({ stdout: "", status: 0 });
+  });
+
+  it("has a README whose example compiles as it stands", () => {
+    const [, example = ""] = /^```ts\n([^]*?)^```$/m.exec(readFileSync(join(installed, "README.md"), "utf8")) ?? [];
+    expect(example).toContain("new Memseal({");
+    writeFileSync(join(project, "example.ts"), example);
+    writeFileSync(join(project, "node.d.ts"), "declare const process: { env: Record<string, string | undefined> };");
+    const compilerOptions = { strict: true, noEmit: true, types: [], target: "es2022", lib: ["es2022", "dom"], module: "nodenext" };
+    expect(compiled(["example.ts", "node.d.ts"], compilerOptions)).toEqual({ stdout: "", status: 0 });
+  });
+
+  function compiled(files: readonly string[], compilerOptions: object): { stdout: string; status: number | null } {
+    writeFileSync(join(project, "tsconfig.json"), JSON.stringify({ compilerOptions, files }));
     const tsc = createRequire(import.meta.url).resolve("typescript/bin/tsc");
     const { stdout, status } = spawnSync(process.execPath, [tsc, "-p", project], { encoding: "utf8" });
-    expect(stdout).toBe("");
-    expect(status).toBe(0);
-  });
+    return { stdout, status };
+  }
 });
