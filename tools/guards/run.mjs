@@ -1,6 +1,6 @@
-// `npm run test:guards [name]`: applies each sabotage to a copy of the workspace and fails unless the test that
+// `npm run test:guards [-- name ...]`: applies each sabotage to a copy of the workspace and fails unless the test that
 // guards the promise turns red. A suite that merely does not run is not red. Black-box tests run what is built of the copy.
-import { spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,16 +8,23 @@ import { fileURLToPath } from "node:url";
 import { SABOTAGES } from "./sabotages.mjs";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
-const wanted = process.argv[2];
-const copy = mkdtempSync(join(tmpdir(), "memseal-guards-"));
+const wanted = process.argv.slice(2);
+/** Each in a copy of its own: most of a run waits for a database or a process to start. */
+const AT_A_TIME = 2;
 // Red or not is the same on every server, after every length of time and with any counterexample.
 const { MEMSEAL_TEST_POSTGRES_URL: _otherServer, ...environment } = { ...process.env, MEMSEAL_SOAK_S: "1", MEMSEAL_TEST_SHRINK: "off" };
 
-/** The workspace's sources, with third-party modules linked and its own packages linked to the copy. */
+/** The workspace's sources and what is built of them, with third-party modules linked and its own packages linked to the copy. */
 function makeCopy() {
+  const copy = mkdtempSync(join(tmpdir(), "memseal-guards-"));
   for (const file of ["package.json", "jest.config.mjs", "jest.environment.mjs", "jest.setup.mjs", "jest.run.mjs", "tsconfig.base.json", "tsconfig.json"]) cpSync(join(root, file), join(copy, file));
   for (const folder of ["libs", "apps/indexer", "apps/gateway", "apps/reranker"]) {
-    cpSync(join(root, folder), join(copy, folder), { recursive: true, filter: (path) => !/\/(dist|node_modules|models)(\/|$)/.test(path.slice(root.length)) });
+    cpSync(join(root, folder), join(copy, folder), {
+      recursive: true,
+      // Of what is built, what is not newer is built again.
+      preserveTimestamps: true,
+      filter: (path) => !/\/(node_modules|models)(\/|$)/.test(path.slice(root.length)),
+    });
   }
   mkdirSync(join(copy, "node_modules/@memseal"), { recursive: true });
   for (const name of readdirSync(join(root, "node_modules"))) {
@@ -25,49 +32,80 @@ function makeCopy() {
   }
   for (const name of readdirSync(join(copy, "libs"))) symlinkSync(join(copy, "libs", name), join(copy, "node_modules/@memseal", name));
   symlinkSync(join(root, "libs/inference/models"), join(copy, "libs/inference/models"));
+  return copy;
+}
+
+/** Runs a program of Node's in a copy; its exit code. */
+function run(copy, args, stdio = "ignore") {
+  return new Promise((resolve) => { spawn(process.execPath, args, { cwd: copy, stdio, env: environment }).once("exit", resolve); });
 }
 
 /** Builds what has changed of the services. */
-function build() {
-  const { status, stdout } = spawnSync(process.execPath, [join(root, "node_modules/typescript/bin/tsc"), "-b", "apps/gateway", "apps/indexer", "apps/reranker"], { cwd: copy, encoding: "utf8" });
-  if (status !== 0) throw new Error(`the sabotaged source does not compile:\n${stdout}`);
+async function build(copy) {
+  const status = await run(copy, [join(root, "node_modules/typescript/bin/tsc"), "-b", "apps/gateway", "apps/indexer", "apps/reranker"], ["ignore", 2, 2]);
+  if (status !== 0) throw new Error("the sabotaged source does not compile");
 }
 
-/** Titles of the tests that failed, and of those that passed, in one spec of the copy. */
-function runSpec({ kind, project, spec }) {
-  if (kind === "e2e") build();
+/**
+ * The titles of the tests to run: the one that must turn red, and some that must not all do so. Where a set-up fails every
+ * test does, and that says nothing of the promise. Undefined: the whole spec, where there is nothing else to tell by.
+ */
+function titlesOf({ test }) {
+  const { project, spec, turnsRed, beside } = test;
+  if (beside !== undefined) return [turnsRed, beside];
+  const others = SABOTAGES.map((one) => one.test).filter((one) => one.project === project && one.spec === spec && one.turnsRed !== turnsRed);
+  return others.length === 0 ? undefined : [turnsRed, ...others.map((one) => one.turnsRed)];
+}
+
+/** Titles of the tests that failed, and of those that passed, in one spec of a copy. */
+async function runSpec(copy, sabotage) {
+  const { kind, project, spec } = sabotage.test;
+  if (kind === "e2e") await build(copy);
   const results = join(copy, ".test-results", project, `${kind}.json`);
   rmSync(results, { force: true });
-  spawnSync(process.execPath, ["jest.run.mjs", kind, project, `--testPathPatterns=${spec.replaceAll(".", "\\.")}\\.((integration|e2e)-)?spec`], { cwd: copy, stdio: "ignore", env: environment });
+  const named = titlesOf(sabotage)?.map((title) => title.replaceAll(/[^\w ]/g, ".")).join("|");
+  const args = ["jest.run.mjs", kind, project, `--testPathPatterns=/${spec.replaceAll(".", "\\.")}\\.((integration|e2e)-)?spec`, ...(named === undefined ? [] : [`--testNamePattern=${named}`])];
+  await run(copy, args);
   const tests = existsSync(results) ? JSON.parse(readFileSync(results, "utf8")).testResults.flatMap(({ assertionResults }) => assertionResults) : [];
-  const titles = (wanted) => tests.filter(({ status }) => status === wanted).map(({ fullName }) => fullName);
+  const titles = (status) => tests.filter((test) => test.status === status).map(({ fullName }) => fullName);
   return { failed: titles("failed"), passed: titles("passed") };
+}
+
+/** Why a promise is not guarded; undefined where it is. */
+async function fault(copy, sabotage) {
+  const { file, find, replace, test } = sabotage;
+  const path = join(copy, file);
+  const source = readFileSync(path, "utf8");
+  const places = source.split(find).length - 1;
+  if (places !== 1) return `${places} places to sabotage instead of 1`;
+  writeFileSync(path, source.replace(find, () => replace));
+  const { failed, passed } = await runSpec(copy, sabotage);
+  writeFileSync(path, source);
+  if (failed.some((title) => title.includes(test.turnsRed)) && passed.length > 0) return undefined;
+  return `no failure of "${test.turnsRed}" beside tests that pass (failed: ${failed.length}, passed: ${passed.length})`;
 }
 
 let held = 0;
 let open = 0;
-try {
-  makeCopy();
-  for (const { name, file, find, replace, test } of SABOTAGES) {
-    if (wanted !== undefined && wanted !== name) continue;
-    const path = join(copy, file);
-    const source = readFileSync(path, "utf8");
-    const places = source.split(find).length - 1;
-    let verdict = `${places} places to sabotage instead of 1`;
-    if (places === 1) {
-      writeFileSync(path, source.replace(find, () => replace));
-      const { failed, passed } = runSpec(test);
-      writeFileSync(path, source);
-      // Where a set-up fails every test does, and says nothing of the promise: another test must still pass.
-      const isRed = failed.some((title) => title.includes(test.turnsRed)) && passed.length > 0;
-      verdict = isRed ? undefined : `no failure of "${test.turnsRed}" beside tests that pass (failed: ${failed.length}, passed: ${passed.length})`;
-    }
-    if (verdict === undefined) held++;
+
+/** Takes sabotages off the list until there are none. */
+async function work(copy, take) {
+  for (let sabotage = take(); sabotage !== undefined; sabotage = take()) {
+    const why = await fault(copy, sabotage);
+    if (why === undefined) held++;
     else open++;
-    console.log(`${verdict === undefined ? "held " : "OPEN "} ${name}${verdict === undefined ? "" : `: ${verdict}`}`);
+    console.log(`${why === undefined ? "held " : "OPEN "} ${sabotage.name}${why === undefined ? "" : `: ${why}`}`);
   }
+}
+
+const chosen = SABOTAGES.filter(({ name }) => wanted.length === 0 || wanted.includes(name));
+// From both ends, so that one copy alone is built for the black-box tests.
+const left = [...chosen.filter(({ test }) => test.kind === "e2e"), ...chosen.filter(({ test }) => test.kind !== "e2e")];
+const copies = Array.from({ length: Math.min(AT_A_TIME, chosen.length) }, makeCopy);
+try {
+  await Promise.all(copies.map((copy, i) => work(copy, () => (i === 0 ? left.shift() : left.pop()))));
 } finally {
-  rmSync(copy, { recursive: true, force: true });
+  for (const copy of copies) rmSync(copy, { recursive: true, force: true });
 }
 console.log(`guards: ${held} held, ${open} open`);
 process.exitCode = open === 0 && held > 0 ? 0 : 1;
