@@ -161,6 +161,22 @@ describe("an erasure", () => {
     expect(() => open(textCipher, before.keyring, { tenant, rowId: uuidBytes(id), field: FIELD.text, rowVersion: 1 })).toThrow(OpenError);
   });
 
+  it("is no loss of data to whoever reads or writes at that moment", async () => {
+    const codes = new Set<string>();
+    const seen = (calls: Promise<unknown>[]) => Promise.all(calls.map((call) => call.then(() => "ok", (error: unknown) => (error as { code: string }).code).then((code) => codes.add(code))));
+    for (let round = 0; round < 40; round++) {
+      const tenant = newTenant();
+      const cold = test.newIndexer();
+      const [id] = await indexer.add(tenant, notes(2));
+      await seen([
+        erase(tenant),
+        found(tenant, cold), cold.reads.get(tenant, id), cold.reads.history(tenant, id), cold.reads.list(tenant, { limit: 9 }),
+        cold.update.update(cold.callOf(tenant), { id, changes: { role: "a" }, chunks: [], model: "m" }), cold.add(tenant, notes(1)),
+      ]);
+    }
+    expect(["ok", "not_found", "aborted"]).toEqual(expect.arrayContaining([...codes]));
+  });
+
   it("while many write loses no acknowledged write after it, and keeps none from before it", async () => {
     const tenant = newTenant();
     const writers = [indexer, test.newIndexer(), test.newIndexer()];

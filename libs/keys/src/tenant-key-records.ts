@@ -17,8 +17,8 @@ export interface TenantKeyRecord {
 
 /** Where tenants' wrapped keys are kept. */
 export interface TenantKeyRecords {
-  /** The keys that may still seal or open, and the epoch they are of: both of one moment. Undefined where there is no tenant. */
-  read(tenant: UserHash): Promise<{ epoch: number; keys: TenantKeyRecord[] } | undefined>;
+  /** The keys that may still seal or open, the epoch they are of, and whether an erasure has taken them: all of one moment. Undefined where there is no tenant. */
+  read(tenant: UserHash): Promise<{ epoch: number; isErased: boolean; keys: TenantKeyRecord[] } | undefined>;
   /** Counts `seals` more under a version before any is made. False where it is no longer active or has `limit` already. */
   reserveSeals(tenant: UserHash, request: { version: number; seals: number; limit: number }): Promise<boolean>;
   /** Makes `next` the active seal key, lets the one before only open, and raises the epoch, unless that was done by now. */

@@ -26,13 +26,6 @@ export interface TenantKeysOptions {
 
 const MAX_ROTATIONS = 3;
 
-/** A tenant has no keys in this epoch: they were lost, or destroyed with it. */
-class MissingKeysError extends AppError {
-  constructor(readonly epoch: number) {
-    super("data_loss", "this user's keys are missing: restore them from your backup");
-  }
-}
-
 /** Tenants' keys: unwrapped by the root provider, cached, counted and rotated. Never shared between tenants. */
 export class TenantKeys {
   // Not destroyed when their time is up or their place is needed: a call may be using them. What drops out of reach is cleared by OpenSSL.
@@ -62,9 +55,8 @@ export class TenantKeys {
 
   /**
    * The keys of a tenant that exists, at least as new as `epoch`, which was read with the rows that they are to open.
-   * @throws KeysChangedError when they were destroyed since; MissingKeysError when they are gone without that; AppError data_loss
-   *   when they are wrapped by another root key; OpenError when one does not open;
-   *   UnavailableError while the root provider is away and they are not cached
+   * @throws KeysChangedError when an erasure has destroyed them; AppError data_loss when they are gone without that, or wrapped by
+   *   another root key; OpenError when one does not open; UnavailableError while the root provider is away and they are not cached
    */
   async get(tenant: UserHash, epoch: number): Promise<TenantKeySet> {
     const cached = this.#cache.get(tenant);
@@ -74,14 +66,9 @@ export class TenantKeys {
       this.#cache.delete(tenant);
       cached.keyring.destroy();
     }
-    try {
-      const loaded = await this.#loadOnce(tenant);
-      // Begun before the epoch was raised: once more.
-      return loaded.epoch >= epoch ? loaded : await this.#loadOnce(tenant);
-    } catch (error) {
-      if (error instanceof MissingKeysError && error.epoch > epoch) throw new KeysChangedError();
-      throw error;
-    }
+    const loaded = await this.#loadOnce(tenant);
+    // Begun before the epoch was raised: once more.
+    return loaded.epoch >= epoch ? loaded : this.#loadOnce(tenant);
   }
 
   /** Destroys what is held of a tenant's keys: of one that was erased, nothing stays. */
@@ -144,9 +131,9 @@ export class TenantKeys {
     const stored = await this.records.read(tenant);
     const seals = stored?.keys.filter(({ purpose }) => purpose === "seal") ?? [];
     const primaryRecord = seals.find(({ status }) => status === "active");
-    if (stored === undefined || primaryRecord === undefined) {
-      throw new MissingKeysError(stored?.epoch ?? 0);
-    }
+    // By the tenant's state, not its epoch: its rows outlive the keys until maintenance comes, and who reads one then reads the new epoch.
+    if (stored?.isErased === true) throw new KeysChangedError();
+    if (stored === undefined || primaryRecord === undefined) throw new AppError("data_loss", "this user's keys are missing: restore them from your backup");
     const unwrapSeal = (record: TenantKeyRecord) => this.#unwrap(tenant, record, (secret) => new TenantKey(secret));
     const primary = await unwrapSeal(primaryRecord);
     const older = await Promise.all(seals.filter((record) => record !== primaryRecord).map(unwrapSeal));

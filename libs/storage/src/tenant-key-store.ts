@@ -7,17 +7,17 @@ import type { TenantDatabase, TenantTransaction } from "./tenant-transaction.js"
 export class TenantKeyStore implements TenantKeyRecords {
   constructor(private readonly database: TenantDatabase) {}
 
-  async read(tenant: UserHash): Promise<{ epoch: number; keys: TenantKeyRecord[] } | undefined> {
+  async read(tenant: UserHash): Promise<{ epoch: number; isErased: boolean; keys: TenantKeyRecord[] } | undefined> {
     // One statement: a rotation between two would show the old epoch with the new key, or neither key as active.
     const own = this.database.statementsOf(tenant);
     const { rows } = await own.query<TenantKeyRow>(
-      `SELECT user_hash, t.epoch, k.purpose, k.version, k.kid, k.commitment, k.provider, k.root_key_id, k.wrapped, k.status
+      `SELECT user_hash, t.epoch, t.state, k.purpose, k.version, k.kid, k.commitment, k.provider, k.root_key_id, k.wrapped, k.status
        FROM memseal.tenant AS t LEFT JOIN memseal.tenant_key AS k USING (user_hash)
        WHERE user_hash = $1 ORDER BY k.version DESC`,
       [own.userHash],
     );
     const [first] = rows;
-    return first && { epoch: first.epoch, keys: rows.filter(({ status }) => status === "active" || status === "decrypt_only").map(toRecord) };
+    return first && { epoch: first.epoch, isErased: first.state !== "active", keys: rows.filter(({ status }) => status === "active" || status === "decrypt_only").map(toRecord) };
   }
 
   async reserveSeals(tenant: UserHash, { version, seals, limit }: { version: number; seals: number; limit: number }): Promise<boolean> {
@@ -63,6 +63,7 @@ function keyValues(tx: TenantTransaction, key: TenantKeyRecord): unknown[] {
 
 interface TenantKeyRow extends Omit<TenantKeyRecord, "rootKeyId" | "status">, pg.QueryResultRow {
   epoch: number;
+  state: string;
   root_key_id: string;
   /** null where the tenant has no key at all. */
   status: string | null;
