@@ -48,10 +48,12 @@ async function build(copy) {
 
 /**
  * The titles of the tests to run: the one that must turn red, and some that must not all do so. Where a set-up fails every
- * test does, and that says nothing of the promise. Undefined: the whole spec, where there is nothing else to tell by.
+ * test does, and that says nothing of the promise. Undefined: the whole spec, where there is nothing else to tell by, and of
+ * black-box tests, which follow one another.
  */
 function titlesOf({ test }) {
-  const { project, spec, turnsRed, beside } = test;
+  const { kind, project, spec, turnsRed, beside } = test;
+  if (kind === "e2e") return undefined;
   if (beside !== undefined) return [turnsRed, beside];
   const others = SABOTAGES.map((one) => one.test).filter((one) => one.project === project && one.spec === spec && one.turnsRed !== turnsRed);
   return others.length === 0 ? undefined : [turnsRed, ...others.map((one) => one.turnsRed)];

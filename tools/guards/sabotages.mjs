@@ -86,7 +86,7 @@ export const SABOTAGES = [
     file: "libs/storage/src/tenant-statement.ts",
     find: "/;|--|",
     replace: "/--|",
-    test: { kind: "unit", project: "libs/storage", spec: "tenant-statement", turnsRed: "is never SELECT 1; COMMIT" },
+    test: { kind: "unit", project: "libs/storage", spec: "tenant-statement", turnsRed: "is never SELECT 1; COMMIT", beside: "may be SELECT 1" },
   },
   {
     name: "commit sent by a statement's author",
@@ -282,7 +282,7 @@ export const SABOTAGES = [
     file: "libs/auth/src/tenant-assertion.ts",
     find: "if (claims.method !== method) throw new UnauthenticatedError();",
     replace: "",
-    test: { kind: "unit", project: "libs/auth", spec: "auth", turnsRed: "is refused for another method class" },
+    test: { kind: "unit", project: "libs/auth", spec: "auth", turnsRed: "is refused for another method class", beside: "hash differently under another pepper" },
   },
   {
     name: "handler without access let through",
@@ -380,14 +380,14 @@ export const SABOTAGES = [
     file: "libs/telemetry/src/metrics.ts",
     find: "counter.inc(values, 0);",
     replace: "void values;",
-    test: { kind: "unit", project: "libs/telemetry", spec: "metrics", turnsRed: "shows every series at 0 before its first event" },
+    test: { kind: "unit", project: "libs/telemetry", spec: "metrics", turnsRed: "shows every series at 0 before its first event", beside: "counts what was reached and what was refused apart" },
   },
   {
     name: "metrics without their track",
     file: "libs/telemetry/src/metrics.ts",
     find: "this.#registry.setDefaultLabels({ track });",
     replace: "void track;",
-    test: { kind: "unit", project: "libs/telemetry", spec: "metrics", turnsRed: "each with its track" },
+    test: { kind: "unit", project: "libs/telemetry", spec: "metrics", turnsRed: "each with its track", beside: "over tcp and nothing else" },
   },
   {
     name: "foreign row not counted",
@@ -810,15 +810,15 @@ export const SABOTAGES = [
   {
     name: "rate counted and not applied",
     file: "apps/gateway/src/admission.ts",
-    find: "requireAllowed(quota);",
-    replace: "",
+    find: "received.onQuota?.(quota);\n      requireAllowed(quota);",
+    replace: "received.onQuota?.(quota);",
     test: { kind: "unit", project: "apps/gateway", spec: "admission", turnsRed: "refuses what is over the rate" },
   },
   {
     name: "keys of a guesser looked up",
     file: "apps/gateway/src/admission.ts",
-    find: "this.rates.requireTrust(address);",
-    replace: "",
+    find: "() => { require(this.rates.trust(address)); }",
+    replace: "() => undefined",
     test: { kind: "unit", project: "apps/gateway", spec: "admission", turnsRed: "stops looking keys up for an address that fails too often" },
   },
   {

@@ -56,27 +56,8 @@ describe("memseal keys create", () => {
     expect([plain.expires_at, typeof shop.expires_at]).toEqual([null, "string"]);
   });
 
-  it.each([
-    [[], "No command specified; see --help"],
-    [["create"], "--user: must be given, or --delegate"],
-    [["create", "--user", "a", "--delegate"], "--user: must be given, or --delegate"],
-    [["create", "--user", "a", "--scopes", "read,root"], "--scopes: are of read, write, admin"],
-    [["create", "--delegate", "--scopes", "delegate"], "--scopes: are of read, write, admin"],
-    [["create", "--delegate", "--namespace", "a b"], "--namespace: has 1 to 200 visible"],
-    [["create", "--user", "a", "--days", "0"], "--days: is a whole number"],
-    [["create", "--user", "a", "--admin"], "Unknown option '--admin'"],
-    [["revoke"], "Missing required positional argument"],
-    [["revoke", "nobody"], "takes the id of a key"],
-    [["vouch"], "keys vouch takes the id of a key, or --all"],
-    [["create", "--user", ""], "user_id: must not be empty"],
-  ])("refuses %j in one clear line", async (args, reason) => {
-    const { code, lines } = await keys(...args);
-    expect(code).toBe(2);
-    expect(lines).toHaveLength(1);
-    expect(lines[0]).toContain(reason);
-  });
-
-  it("takes no user's id that is too long for a request to name", async () => {
+  it("takes no user's id that is empty, or too long for a request to name", async () => {
+    expect(await keys("create", "--user", "")).toMatchObject({ code: 2, lines: [expect.stringContaining("user_id: must not be empty")] });
     expect(await keys("create", "--user", "u".repeat(1_025))).toMatchObject({ code: 2, lines: ["memseal: --user: has at most 1024 characters"] });
     expect(await keys("create", "--user", "\u{1F511}".repeat(1_024))).toMatchObject({ code: 0 });
   });
@@ -177,16 +158,5 @@ describe("memseal token", () => {
     expect(await token(url)).toMatchObject({ code: 1, lines: [`memseal: what answers at ${url} is no Memseal (HTTP 502): check the address`] });
     expect(asked).toEqual(["/memory/v1/tokens", "/v1/tokens"]);
     server.close();
-  });
-
-  it.each<[string[], Record<string, string>, number, string]>([
-    [["token"], {}, 2, "Missing required argument: --user"],
-    [["token", "--user", "a"], {}, 1, "MEMSEAL_API_KEY must hold a delegate key"],
-    [["token", "--user", "a", "--url", "gopher://x"], { MEMSEAL_API_KEY: "k" }, 2, "--url: begins with http"],
-    [["token", "--user", "a", "--url", "http://127.0.0.1:1"], { MEMSEAL_API_KEY: "k" }, 1, "the gateway at http://127.0.0.1:1 cannot be reached"],
-  ])("refuses %j in one clear line", async (args, env, exitCode, reason) => {
-    const { code, lines } = await runToExit(CLI, env, args);
-    expect([code, lines.length]).toEqual([exitCode, 1]);
-    expect(lines[0]).toContain(reason);
   });
 });

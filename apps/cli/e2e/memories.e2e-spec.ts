@@ -110,23 +110,10 @@ describe("memseal", () => {
   });
 
   it.each([
-    [[], 2, "USAGE"],
-    [["remember"], 2, "Unknown command"],
-    [["add"], 2, "TEXT"],
-    [["add", "two", "words"], 2, "too many words"],
     [["search", "a", "--top", "3"], 2, "Unknown option '--top'"],
-    [["search", "a", "--top-k", "three"], 2, "--top-k must be a whole number"],
-    [["search", "a", "--filters", "[]"], 2, "--filters must be a JSON object"],
     [["search", "a", "--filters", '{"tags":{"like":"a"}}'], 1, "filters.tags.like"],
-    [["delete"], 2, "exactly one of"],
-    [["delete", "--all", "--key", "a"], 2, "exactly one of"],
-    [["list", "--url", "ftp://a"], 1, "a URL begins with http"],
-    [["list", "--key-file", "/nowhere"], 1, "/nowhere cannot be read"],
   ])("answers %j with exit code %i and what is wrong", async (args, code, problem) => {
-    const answer = await run(...args);
-    expect(answer.code).toBe(code);
-    expect(answer.lines.join("\n")).toContain(problem);
-    if (args.length > 0) expect(answer.lines).toHaveLength(1);
+    expect(await run(...args)).toEqual({ code, lines: [expect.stringContaining(problem)] });
   });
 
   it("warns of a key on the command line, repeats no key, and says errors in JSON where asked", async () => {

@@ -122,22 +122,6 @@ describe("memseal migrate", () => {
     rmSync(home, { recursive: true });
   });
 
-  it.each([
-    [[], "No command specified."],
-    [["sideways"], "Unknown command sideways"],
-    [["up", "--force"], "Unknown option '--force'"],
-    [["up", "--destroy-data"], "Unknown option '--destroy-data'"],
-    [["up", "2"], "too many words"],
-    [["down", "--to"], "Option '--to <value>' argument missing"],
-    [["down", "--to", "-1"], "Option '--to' argument is ambiguous"],
-    [["down", "--to", "two"], "--to must be a whole number"],
-    [["down", "--to", "20000"], "--to takes the number of a migration"],
-    [["status", "--to", "1"], "Unknown option '--to'"],
-  ])("answers %j with one line and exit code 2", async (args, problem) => {
-    const { code, lines } = await migrate(...args);
-    expect({ code, lines }).toEqual({ code: 2, lines: [expect.stringContaining(problem)] });
-  });
-
   it("says in one line what is wrong with the database's address, and keeps its password to itself", async () => {
     const away = await runToExit(CLI, { DATABASE_OWNER_URL: "postgres://memseal_owner:hunter2@127.0.0.1:1/memseal" }, ["migrate", "status"]);
     expect(away).toEqual({ code: 1, lines: ["memseal: the database cannot be reached as its owner: check DATABASE_OWNER_URL, and that the database runs"] });

@@ -29,12 +29,18 @@ describe("a service process", () => {
     expect(service.lines.at(-1)).toContain("stop took too long");
   });
 
-  it("ends with 1 at once on a second signal", async () => {
+  it("ends with 1 at once on a second signal, and takes two in the same second for one", async () => {
     const service = await start({ closeMs: 600_000 });
-    void service.kill("SIGINT");
-    while (!service.lines.join("\n").includes("stopping")) await delay(20);
+    const stopping = Date.now();
+    for (let signals = 0; signals < 2; signals++) {
+      void service.kill("SIGINT");
+      while (!service.lines.join("\n").includes("stopping")) await delay(20);
+    }
+    await delay(Math.max(0, stopping + 1_500 - Date.now()));
+    expect(service.lines.at(-1)).toContain('"event":"stopping"');
     await service.kill("SIGINT");
     expect(await service.exited).toBe(1);
+    expect(service.lines.at(-1)).toContain('"event":"stopped at once","reason":"second signal, SIGINT"');
   });
 
   it("that is asked to stop while it starts, stops what it started and ends with 0", async () => {

@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from "node:child_process";
-import { createServer, type AddressInfo } from "node:net";
+import { randomInt } from "node:crypto";
+import { createServer } from "node:net";
 import { createInterface } from "node:readline";
 
 export { createTestAuthority, type TestAuthority, type TestCertificate } from "./test-certificates.js";
@@ -72,11 +73,24 @@ function onLine(child: ChildProcess, use: (line: string) => void): void {
   }
 }
 
-/** A loopback TCP port that was free a moment ago. */
+/** Those that this process was given: two that are asked for at once must differ. */
+const givenPorts = new Set<number>();
+
+/**
+ * A loopback TCP port that was free a moment ago, and below those that Linux gives to whoever connects (32,768 and more),
+ * which could take it before it is used.
+ */
 export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise<void>((resolve) => server.close(() => { resolve(); }));
+  const port = randomInt(10_000, 32_768);
+  if (givenPorts.has(port) || !(await isFree(port))) return freePort();
+  givenPorts.add(port);
   return port;
+}
+
+function isFree(port: number): Promise<boolean> {
+  const server = createServer();
+  return new Promise((resolve) => {
+    server.once("error", () => { resolve(false); });
+    server.listen(port, "127.0.0.1", () => server.close(() => { resolve(true); }));
+  });
 }
