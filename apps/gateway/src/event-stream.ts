@@ -20,7 +20,11 @@ export function eventStream(events: (emit: (event: ServerSentEvent) => void) => 
       stream.write(format(event));
       resolve(stream);
     }).then(
-      () => { stream.end(); },
+      () => {
+        stream.end();
+        // Without an event the answer begins with its end.
+        resolve(stream);
+      },
       (error: unknown) => {
         if (hasBegun) stream.end(format(onFailure(error)));
         else reject(toAppError(error));
