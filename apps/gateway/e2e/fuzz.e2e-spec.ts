@@ -18,18 +18,32 @@ const SEED = Number(process.env["MEMSEAL_FUZZ_SEED"] ?? randomInt(2 ** 31));
 const MAX_RSS_MIB = 1_024;
 /** Requests under way at the same time. */
 const AT_ONCE = 8;
+/** More than can be sent: what a rate refuses is not tried on what lies behind it. */
+const NO_RATE = "read=999999,write=999999,rerank=999999";
+const REFUSED_BY_RATE = /too many (read|write|rerank) requests|too many failed authentications/;
+/** Ids that are asked for: the newest, since others may be deleted by now. */
+const KEPT_IDS = 50;
 
 let stack: Stack;
 let gateway: Gateway;
-/** Everything that a caller may hold, and what is no credential. */
-let keys: string[];
-let known: string;
+/** Everything that a caller may hold, and what is no credential. Whoever erases is a user apart, so that the others keep what they have. */
+const HOLDERS = ["known", "delegate", "erases", "reads", "nonsense", "unknown", "unsigned"] as const;
+type Holder = (typeof HOLDERS)[number];
+let keys: Readonly<Record<Holder, string>>;
 
 beforeAll(async () => {
   stack = await Stack.start();
-  gateway = await stack.startGateway();
-  known = await stack.createKey("fuzz-known", ["read", "write", "admin"]);
-  keys = [known, await stack.createKey("fuzz-reads", ["read"]), "msk_nonsense", `msk_AAAAAAAAAAAA_${"A".repeat(43)}`, "eyJhbGciOiJub25lIn0.e30."];
+  gateway = await stack.startGateway({ MEMSEAL_RATES_CREDENTIAL: NO_RATE, MEMSEAL_RATES_TENANT: NO_RATE, MEMSEAL_RATE_FAILED_AUTH: "1000000" });
+  const everything = ["read", "write", "admin"];
+  keys = {
+    known: await stack.createKey("fuzz-known", everything),
+    delegate: await stack.createDelegateKey("fuzz", everything),
+    erases: await stack.createKey("fuzz-erases", everything),
+    reads: await stack.createKey("fuzz-reads", ["read"]),
+    nonsense: "msk_nonsense",
+    unknown: `msk_AAAAAAAAAAAA_${"A".repeat(43)}`,
+    unsigned: "eyJhbGciOiJub25lIn0.e30.",
+  };
   console.log(`fuzz: MEMSEAL_FUZZ_SEED=${SEED}, ${SECONDS} s over each transport`);
 });
 
@@ -62,8 +76,14 @@ async function fuzz<T>(request: fc.Arbitrary<T>, send: (request: T) => Promise<s
   return answers;
 }
 
-const bearer = fc.oneof({ weight: 12, arbitrary: fc.constant(0) }, { weight: 2, arbitrary: fc.nat(4) }, { weight: 1, arbitrary: fc.constant(undefined) })
-  .map((at) => (at === undefined ? undefined : `Bearer ${keys[at]}`));
+/** Mostly whoever may do the call; its name as either transport has it. */
+function bearerFor(call: string): fc.Arbitrary<string | undefined> {
+  const name = call.toLowerCase();
+  const usual: Holder = name === "createtoken" ? "delegate" : name === "erase" ? "erases" : "known";
+  const others = fc.constantFrom(...HOLDERS.filter((holder) => name !== "erase" || holder !== "known"));
+  return fc.oneof({ weight: 12, arbitrary: fc.constant(usual) }, { weight: 2, arbitrary: others }, { weight: 1, arbitrary: fc.constant(undefined) })
+    .map((holder) => holder && `Bearer ${keys[holder]}`);
+}
 /** What a header can carry. */
 const headerText = fc.string({ unit: fc.integer({ min: 32, max: 126 }).map((code) => String.fromCharCode(code)), maxLength: 300 }).map((text) => text.trim());
 const rareHeaders = fc.dictionary(
@@ -102,10 +122,10 @@ describe("whatever is sent", () => {
       );
       const type = fc.oneof({ weight: 12, arbitrary: fc.constant(mediaType) }, { weight: 1, arbitrary: fc.constantFrom("application/json; charset=utf-16", "text/plain", "multipart/form-data", "application/merge-patch+json", "a/b; c=\"", ",") });
       const id = fc.oneof({ weight: 4, arbitrary: fc.nat(50) }, { weight: 1, arbitrary: fc.oneof(fc.uuid(), fc.string({ unit: "grapheme", minLength: 1, maxLength: 40 }), fc.constantFrom("..", "%00", "a/b", "__proto__", "7".repeat(200))) });
-      return fc.record({ operationId: fc.constant(operationId), path: fc.constant(path), verb: fc.constant(verb.toUpperCase()), query, body: fc.constant(requestBody).chain((has) => (has ? body : fc.constant(undefined))), type, id, authorization: bearer, headers });
+      return fc.record({ operationId: fc.constant(operationId), path: fc.constant(path), verb: fc.constant(verb.toUpperCase()), query, body: fc.constant(requestBody).chain((has) => (has ? body : fc.constant(undefined))), type, id, authorization: bearerFor(operationId), headers });
     }));
     const ids: string[] = [];
-    const answers = await fuzz(fc.oneof(...requests), async ({ path, verb, query, body, type, id, authorization, headers: others }) => {
+    const answers = await fuzz(fc.oneof(...requests), async ({ operationId, path, verb, query, body, type, id, authorization, headers: others }) => {
       const memory = typeof id === "number" ? (ids[id % (ids.length || 1)] ?? "7") : id;
       const response = await gateway.fetch(`${path.replace("{id}", encodeURIComponent(memory))}?${new URLSearchParams(query as Record<string, string>).toString()}`, {
         method: verb,
@@ -113,7 +133,11 @@ describe("whatever is sent", () => {
         ...(body === undefined ? {} : { body }),
       });
       const text = await response.text();
-      if (response.status === 201 && ids.length < 200) ids.push(...(JSON.parse(text) as { results: { id: string }[] }).results.map((one) => one.id));
+      if (response.status === 201 && operationId === "add") {
+        ids.unshift(...(JSON.parse(text) as { results: { id: string }[] }).results.map((one) => one.id));
+        ids.length = Math.min(ids.length, KEPT_IDS);
+      }
+      expect(text).not.toMatch(REFUSED_BY_RATE);
       if (!response.ok) expect(JSON.parse(text)).toMatchObject({ status: response.status, request_id: response.headers.get("x-request-id") });
       expect(response.status).not.toBe(500);
       expect(text).not.toMatch(/event: error\ndata: .*"code":"internal"/);
@@ -127,19 +151,20 @@ describe("whatever is sent", () => {
     const files = create(FileDescriptorSetSchema, { file: FILE_DESCRIPTORS.map((bytes) => fromBinary(FileDescriptorProtoSchema, Buffer.from(bytes, "base64"))) });
     const { methods } = createFileRegistry(files).getService(`${MEMORY_PACKAGE}.MemoryService`)!;
     const client = new Client(gateway.grpc, credentials.createInsecure(), { "grpc.max_receive_message_length": -1 });
-    const metadataOf = fc.tuple(bearer, headers, fc.dictionary(fc.constantFrom("a-bin", "authorization-bin", "x-request-id-bin", "idempotency-key-bin"), fc.uint8Array({ maxLength: 40 }), { maxKeys: 1 }));
+    const metadataOf = (call: string) => fc.tuple(bearerFor(call), headers, fc.dictionary(fc.constantFrom("a-bin", "authorization-bin", "x-request-id-bin", "idempotency-key-bin"), fc.uint8Array({ maxLength: 40 }), { maxKeys: 1 }));
     const requests = methods.map((method) => fc.record({
       method: fc.constant(method),
       bytes: fc.oneof({ weight: 5, arbitrary: wireMessage(method.input) }, { weight: 1, arbitrary: wireNoise(method.input) }),
-      metadata: metadataOf,
+      metadata: metadataOf(method.name),
     }));
     const answers = await fuzz(fc.oneof(...requests), async ({ method, bytes, metadata: [authorization, others, binary] }) => {
       const metadata = new Metadata();
       if (authorization !== undefined) metadata.set("authorization", authorization);
       for (const [name, value] of Object.entries(others)) metadata.set(name, value);
       for (const [name, value] of Object.entries(binary)) metadata.set(name, Buffer.from(value));
-      const code = await call(client, method, bytes, metadata);
+      const { code, details } = await call(client, method, bytes, metadata);
       expect([status.INTERNAL, status.UNKNOWN]).not.toContain(code);
+      expect(details).not.toMatch(REFUSED_BY_RATE);
       return status[code];
     });
     client.close();
@@ -147,16 +172,18 @@ describe("whatever is sent", () => {
   }, (SECONDS + 60) * 1_000);
 });
 
-/** One call with these bytes as its message; resolves with its status. */
-function call(client: Client, { name, parent, methodKind }: DescMethod, bytes: Buffer, metadata: Metadata): Promise<status> {
+const DONE = { code: status.OK, details: "" };
+
+/** One call with these bytes as its message; resolves with its status and what was said. */
+function call(client: Client, { name, parent, methodKind }: DescMethod, bytes: Buffer, metadata: Metadata): Promise<{ code: status; details: string }> {
   const path = `/${parent.typeName}/${name}`;
   const asIs = (value: Buffer) => value;
   const options = { deadline: Date.now() + 30_000 };
   return new Promise((resolve) => {
     if (methodKind === "unary") {
-      client.makeUnaryRequest(path, asIs, asIs, bytes, metadata, options, (error: ServiceError | null) => { resolve(error?.code ?? status.OK); });
+      client.makeUnaryRequest(path, asIs, asIs, bytes, metadata, options, (error: ServiceError | null) => { resolve(error ?? DONE); });
     } else {
-      client.makeServerStreamRequest(path, asIs, asIs, bytes, metadata, options).on("data", () => undefined).on("error", (error: ServiceError) => { resolve(error.code); }).on("end", () => { resolve(status.OK); });
+      client.makeServerStreamRequest(path, asIs, asIs, bytes, metadata, options).on("data", () => undefined).on("error", (error: ServiceError) => { resolve(error); }).on("end", () => { resolve(DONE); });
     }
   });
 }
