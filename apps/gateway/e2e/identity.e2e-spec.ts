@@ -6,11 +6,13 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { status } from "@grpc/grpc-js";
 import { AssertionSigner, generateAssertionKeys, UserTokens } from "@memseal/auth";
 import { parseUserHash } from "@memseal/crypto";
 import { runToExit } from "@memseal/transport/testing";
 import { exportJWK, SignJWT, type JWTPayload } from "jose";
-import { TRANSPORTS, type Ask, type Gateway, type Json, type Transport } from "./gateway.js";
+import { grpcPathOf, TRANSPORTS, type Ask, type Gateway, type Json, type Transport } from "./gateway.js";
+import { grpcStatusOf } from "./raw-grpc.js";
 import { Stack } from "./stack.js";
 
 const CLI = fileURLToPath(new URL("../../cli/dist/main.js", import.meta.url));
@@ -234,6 +236,14 @@ describe("over HTTP alone", () => {
     socket.write(many);
     expect(await text(socket)).toMatch(/^HTTP\/1\.1 401 /);
   });
+});
+
+it("two authorizations over gRPC are refused, whichever of them is good", async () => {
+  const good = `Bearer ${await tokenOf("ann")}`;
+  const statusOf = (...authorization: string[]) => grpcStatusOf(gateway.grpc, grpcPathOf("list"), authorization.map((value) => ["authorization", value] as const));
+  expect(await statusOf(good)).toBe(String(status.OK));
+  expect(await statusOf()).toBe(String(status.UNAUTHENTICATED));
+  for (const both of [[good, "Bearer x"], ["Bearer x", good], [good, good]]) expect({ both: both.indexOf(good), status: await statusOf(...both) }).toEqual({ both: both.indexOf(good), status: String(status.UNAUTHENTICATED) });
 });
 
 it("metadata that ends in -bin is no credential", async () => {

@@ -7,6 +7,7 @@ import { NestFactory } from "@nestjs/core";
 import { Transport, type GrpcOptions, type MicroserviceOptions } from "@nestjs/microservices";
 import { observeCalls } from "./call-log.js";
 import { CHANNELZ_OFF } from "./channelz.js";
+import { showEveryAuthorization } from "./every-authorization.js";
 import { MAX_INNER_MESSAGE_BYTES, MAX_MESSAGE_BYTES } from "./limits.js";
 import { requirePeerName } from "./peer-names.js";
 import type { RunningService } from "./run-service.js";
@@ -61,6 +62,7 @@ export function grpcServer({ address, packages, standard, security, maxReceiveBy
       channelOptions: { interceptors, ...CHANNELZ_OFF, ...(isPublic ? PUBLIC_CONNECTIONS : {}) },
       onLoadPackageDefinition: (_definition: unknown, server: Server) => {
         standard.addToServer(server);
+        if (isPublic) showEveryAuthorization(server);
       },
     },
   };
