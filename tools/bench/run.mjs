@@ -1,15 +1,26 @@
-// usage: node tools/bench/run.mjs <file.bench.ts> [--check]
+// usage: node tools/bench/run.mjs <file.bench.ts> [--check] [--device auto|cuda|cpu]
 // Prints a row a figure beside its commit and its aim; with --check exits 1 where a commit is missed.
 import { spawnSync } from "node:child_process";
 import { cpus, totalmem } from "node:os";
 import { resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { parseArgs } from "node:util";
 
 const [file, ...options] = process.argv.slice(2);
 const isChild = process.execArgv.includes("tsx");
-const unknown = options.find((option) => option !== "--check");
-if (file === undefined || unknown !== undefined) {
-  console.error("usage: node tools/bench/run.mjs <file.bench.ts> [--check]");
+const asked = parsed(options);
+if (file === undefined || asked === undefined) usage();
+
+function parsed(args) {
+  try {
+    return parseArgs({ args, options: { check: { type: "boolean", default: false }, device: { type: "string" } } }).values;
+  } catch {
+    return undefined;
+  }
+}
+
+function usage() {
+  console.error("usage: node tools/bench/run.mjs <file.bench.ts> [--check], and of a bench of models [--device auto|cuda|cpu]");
   process.exit(2);
 }
 
@@ -27,9 +38,12 @@ if (!isChild) {
 /**
  * A bench exports `title`, `settings` (a list of lines) and `run()`, which gives its figures:
  * { what, values, unit, commit?, aim?, note? }, with a value a round. Higher is better unless `lowerIsBetter`. Of an
- * `isPromised: false` figure commit and aim are printed and not checked: another release is to reach them.
+ * `isPromised: false` figure commit and aim are printed and not checked: another release is to reach them. Of models it exports `devices`, too,
+ * and `run(device)` gets one of them, the first unless another is asked for.
  */
 const bench = await import(pathToFileURL(file).href);
+const device = asked.device ?? bench.devices?.[0];
+if (device !== undefined && !bench.devices?.includes(device)) usage();
 const git = (...args) => spawnSync("git", args, { encoding: "utf8" }).stdout?.trim() ?? "";
 const dirty = git("status", "--porcelain") === "" ? "" : ", with changes";
 console.log(bench.title);
@@ -37,7 +51,7 @@ console.log(`commit ${git("rev-parse", "--short", "HEAD") || "unknown"}${dirty};
 console.log(`${cpus().length} x ${cpus()[0]?.model ?? "unknown CPU"}, ${Math.round(totalmem() / 2 ** 30)} GiB`);
 for (const line of bench.settings) console.log(line);
 
-const figures = await bench.run();
+const figures = await bench.run(device);
 const meets = (value, bound, { lowerIsBetter }) => (lowerIsBetter ? value <= bound : value >= bound);
 const show = (value) => (value === undefined ? "-" : Math.abs(value) >= 100 ? Math.round(value).toLocaleString("en") : value.toPrecision(3));
 const rows = figures.map((figure) => {
@@ -55,4 +69,4 @@ for (const row of table) console.log(row.map((cell, column) => cell.padEnd(width
 
 const missed = rows.filter((row) => row[6] === "MISSED").length;
 if (missed > 0) console.log(`${missed} of ${rows.length} figures miss their commit`);
-process.exit(options.includes("--check") && missed > 0 ? 1 : 0);
+process.exit(asked.check && missed > 0 ? 1 : 0);
