@@ -184,8 +184,8 @@ describe.each(PARSERS)("$name", ({ messages, parse, codec }) => {
       accepted++;
       expect(holds(request)).toBe(true);
     }), { numRuns: 300 });
-    // Otherwise the property would say nothing.
-    expect(accepted).toBeGreaterThan(30);
+    // Otherwise the property would say nothing. Of the strictest parser's, one in eight is accepted.
+    expect(accepted).toBeGreaterThan(10);
   });
 
   it("answers whatever bytes decode to", () => {

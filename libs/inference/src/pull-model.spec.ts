@@ -39,8 +39,11 @@ const ranged: Answer = (request, response) => {
 const broken = (bytes: number): Answer => (request, response) => {
   const from = Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? "")?.[1] ?? 0);
   response.writeHead(from > 0 ? 206 : 200, { "content-length": GRAPH.length - from, "content-range": `bytes ${from}-${GRAPH.length - 1}/${GRAPH.length}` });
-  response.write(GRAPH.subarray(from, from + bytes), () => { setTimeout(() => { response.destroy(); }, 20); });
+  response.write(GRAPH.subarray(from, from + bytes), () => { setTimeout(() => { response.destroy(); }, 100); });
 };
+
+/** Where a request with a range begins: what of the bytes sent before the cut the client had taken by then. */
+const startOf = (range: string | undefined): number => Number(/^bytes=(\d+)-$/.exec(range ?? "")?.[1]);
 
 describe("pullModel", () => {
   let server: Server;
@@ -84,7 +87,9 @@ describe("pullModel", () => {
   it("goes on where a connection was lost", async () => {
     answers = [broken(100_000), broken(50_000), ranged];
     await pull();
-    expect(ranges).toEqual([undefined, "bytes=100000-", "bytes=150000-"]);
+    const [, second, third] = ranges.map(startOf);
+    expect(ranges[0]).toBeUndefined();
+    expect([ranges.length, second > 0, second <= 100_000, third > second, third <= second + 50_000]).toEqual([3, true, true, true, true]);
     expect(readFileSync(join(modelsDir, "acme/graph.onnx")).equals(GRAPH)).toBe(true);
   });
 
@@ -94,7 +99,7 @@ describe("pullModel", () => {
     expect(readdirSync(modelsDir)).toEqual([".pull-acme"]);
     answers = [ranged];
     await pull();
-    expect(ranges.at(-1)).toBe("bytes=100000-");
+    expect([startOf(ranges.at(-1)) > 0, startOf(ranges.at(-1)) <= 100_000]).toEqual([true, true]);
   });
 
   it("begins anew where a server knows no ranges", async () => {
