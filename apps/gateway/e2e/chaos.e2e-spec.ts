@@ -200,7 +200,8 @@ describe("a reranker that is asked for ten times what it can do", () => {
     expect([...codes].filter((code) => !["ok", "resource_exhausted", "deadline_exceeded"].includes(code))).toEqual([]);
     const refused = asked.filter(({ code }) => code === "resource_exhausted").map(({ tookMs }) => tookMs).sort((a, b) => a - b);
     expect(refused.length).toBeGreaterThan(asked.length / 2);
-    expect(refused[refused.length >> 1]).toBeLessThan(150);
+    // At once, not when its time is up: on an idle machine this is some milliseconds.
+    expect(refused[refused.length >> 1]).toBeLessThan(450);
     expect(asked.some(({ code }) => code === "ok")).toBe(true);
     await expectRecovery(gateway);
   });
