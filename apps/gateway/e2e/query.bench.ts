@@ -1,5 +1,5 @@
 import { encodeVector, toTimestamp } from "@memseal/contracts";
-import type { Gateway, Json } from "./gateway.js";
+import type { Gateway } from "./gateway.js";
 import { Stack } from "./stack.js";
 
 interface Figure {
@@ -66,7 +66,7 @@ interface Asked {
 
 async function query(gateway: Gateway, key: string): Promise<Asked> {
   const startedAt = performance.now();
-  const { code, body } = await gateway.ask("grpc", { method: "search", key, json: { query: text(8) } as Json });
+  const { code, body } = await gateway.ask("grpc", { method: "search", key, json: { query: text(8) } });
   if (code !== "ok" || body["dense"] !== true) throw new Error(`a query was not answered whole: ${code} ${String(body["dense_skipped"])}`);
   return { ms: performance.now() - startedAt, isReranked: body["reranked"] === true, latencyMs: body["latency_ms"] as Record<string, number> };
 }
