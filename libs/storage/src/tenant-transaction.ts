@@ -86,13 +86,11 @@ export class TenantDatabase {
 
   /** Each statement in a transaction of its own, all of it in one round trip. */
   statementsOf(tenant: UserHash): TenantStatements {
-    return {
-      userHash: Buffer.from(tenant, "hex"),
-      query: (sql, parameters = []) => this.#queryAlone(tenant, sql, parameters),
-    };
+    const userHash = Buffer.from(tenant, "hex");
+    return { userHash, query: (sql, parameters = []) => this.#queryAlone({ tenant, userHash }, sql, parameters) };
   }
 
-  async #queryAlone<Row extends pg.QueryResultRow>(tenant: UserHash, sql: string, parameters: unknown[]): Promise<pg.QueryResult<Row>> {
+  async #queryAlone<Row extends pg.QueryResultRow>({ tenant, userHash }: { tenant: UserHash; userHash: Buffer }, sql: string, parameters: unknown[]): Promise<pg.QueryResult<Row>> {
     const begin = beginAs(tenant);
     assertTenantStatement(sql);
     return this.#onConnection(async (client) => {
@@ -102,7 +100,7 @@ export class TenantDatabase {
         run<Row>(client, this.walls, statement(sql, parameters)),
         run(client, this.walls, "COMMIT"),
       ]);
-      assertOwnRows(result, Buffer.from(tenant, "hex"), this.walls);
+      assertOwnRows(result, userHash, this.walls);
       return result;
     });
   }
