@@ -226,3 +226,15 @@ function eventsIn(text: string): { event: string; data: unknown }[] {
 function fail(why: string): never {
   throw new Error(why);
 }
+
+/** The texts of all memories that a key's user has. */
+export async function storedTexts(gateway: Gateway, key: string): Promise<string[]> {
+  const texts: string[] = [];
+  let cursor: string | undefined;
+  do {
+    const { body } = await gateway.ask("http", { method: "list", key, json: { limit: "100", ...(cursor && { cursor }) } });
+    texts.push(...(body["results"] as { text: string }[]).map(({ text }) => text));
+    cursor = body["next_cursor"] as string | undefined;
+  } while (cursor !== undefined);
+  return texts;
+}

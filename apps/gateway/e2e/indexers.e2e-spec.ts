@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { freePort, type ServiceProcess } from "@memseal/transport/testing";
-import type { Answer, Gateway } from "./gateway.js";
+import { storedTexts, type Answer, type Gateway } from "./gateway.js";
 import { Stack } from "./stack.js";
 
 const USERS = 8;
@@ -53,17 +53,6 @@ async function load(key: string, name: string, stop: AbortSignal, { hasKeys }: {
   return done;
 }
 
-async function stored(key: string): Promise<string[]> {
-  const texts: string[] = [];
-  let cursor: string | undefined;
-  do {
-    const { body } = await gateway.ask("http", { method: "list", key, json: { limit: "100", ...(cursor && { cursor }) } });
-    texts.push(...(body["results"] as { text: string }[]).map(({ text }) => text));
-    cursor = body["next_cursor"] as string | undefined;
-  } while (cursor !== undefined);
-  return texts;
-}
-
 /** How many calls of tenants it has answered. */
 const answeredBy = ({ process }: { process: ServiceProcess }) => process.lines.filter((line) => /IndexerService\/(Put|Search|List)/.test(line)).length;
 
@@ -75,7 +64,7 @@ async function untilItAnswers(indexer: { process: ServiceProcess }): Promise<voi
 
 async function expectAllThereOnce(loads: readonly Load[], prefix: string): Promise<void> {
   expect(loads.flatMap(({ failures }) => failures)).toEqual([]);
-  const found = await Promise.all(keys.map(async (key) => (await stored(key)).filter((text) => text.startsWith(prefix)).sort()));
+  const found = await Promise.all(keys.map(async (key) => (await storedTexts(gateway, key)).filter((text) => text.startsWith(prefix)).sort()));
   expect(found).toEqual(loads.map(({ acknowledged }) => [...acknowledged].sort()));
   for (const { acknowledged, reads } of loads) expect([acknowledged.length, reads].every((count) => count > 0)).toBe(true);
 }

@@ -4,7 +4,7 @@ import { withClient } from "@memseal/storage/testing";
 import { MAX_MESSAGE_BYTES } from "@memseal/transport";
 import { freePort, type ServiceProcess } from "@memseal/transport/testing";
 import { Comparison, type Expected } from "./comparison.js";
-import { grpcPathOf, hasBody, SHARED_METHODS, TRANSPORTS, type Answer, type Ask, type Gateway, type Json, type Method, type Transport } from "./gateway.js";
+import { grpcPathOf, hasBody, SHARED_METHODS, storedTexts, TRANSPORTS, type Answer, type Ask, type Gateway, type Json, type Method, type Transport } from "./gateway.js";
 import { Stack } from "./stack.js";
 
 // One table of cases, each asked over HTTP and gRPC and compared: what is answered to bad input, and to good.
@@ -525,7 +525,7 @@ describe("while the database is away", () => {
     await writes.reached(writes.acknowledged.length + 20);
     await writes.stop();
     expect([...writes.refusals]).toEqual(expect.arrayContaining(["unavailable"]));
-    expect((await textsOf(writer)).sort()).toEqual([...writes.acknowledged].sort());
+    expect((await storedTexts(gateway, writer)).sort()).toEqual([...writes.acknowledged].sort());
     expect(idsOf((await gateway.ask("http", { method: "list", key: reader })).body).sort()).toEqual([...ids].sort());
     expect((await gateway.ask("http", { method: "search", key: reader, json: { query: "lighthouse", vector: OWN } })).body).toMatchObject({ total_matching: 2, integrity_failures: 0 });
   });
@@ -566,17 +566,6 @@ class Writes {
       }
     }
   }
-}
-
-async function textsOf(key: string): Promise<string[]> {
-  const texts: string[] = [];
-  let cursor: string | undefined;
-  do {
-    const { body } = await gateway.ask("http", { method: "list", key, json: { limit: "100", ...(cursor && { cursor }) } });
-    texts.push(...(body["results"] as { text: string }[]).map(({ text }) => text));
-    cursor = body["next_cursor"] as string | undefined;
-  } while (cursor !== undefined);
-  return texts;
 }
 
 describe("the table", () => {

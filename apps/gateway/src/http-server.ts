@@ -7,6 +7,7 @@ import { connectionFaultOf, failureOf, MAX_MESSAGE_BYTES, problemOf, REQUEST_ID_
 import { FastifyAdapter } from "@nestjs/platform-fastify";
 import { errorCodes, type FastifyRequest, type FastifyServerOptions } from "fastify";
 import type { GatewayMetrics, Method } from "./gateway-metrics.js";
+import { decodeUtf8 } from "./strict-utf8.js";
 
 /** How much of a body that is too large is read and dropped. */
 const DISCARD_BYTES = 8 * MAX_MESSAGE_BYTES;
@@ -103,7 +104,6 @@ export function prepareHttpServer(adapter: FastifyAdapter, metrics: GatewayMetri
   const parseJson = server.getDefaultJsonParser("error", "ignore");
   server.addContentTypeParser(["application/json", MERGE_PATCH], { parseAs: "buffer" }, (request, bytes, done) => {
     const body = textOf(bytes as Buffer);
-    // Read leniently, each wrong byte would be stored as U+FFFD.
     if (body === undefined) done(new errorCodes.FST_ERR_CTP_INVALID_JSON_BODY());
     else if (request.method !== "PATCH" && request.headers["content-type"]?.toLowerCase().startsWith(MERGE_PATCH) === true) done(new errorCodes.FST_ERR_CTP_INVALID_MEDIA_TYPE());
     // Clients send the content type with an empty DELETE, too.
@@ -142,12 +142,10 @@ export function prepareHttpServer(adapter: FastifyAdapter, metrics: GatewayMetri
   });
 }
 
-const UTF_8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-
 /** undefined for what is not UTF-8. */
 function textOf(bytes: Buffer): string | undefined {
   try {
-    return UTF_8.decode(bytes);
+    return decodeUtf8(bytes);
   } catch {
     return undefined;
   }

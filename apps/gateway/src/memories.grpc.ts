@@ -40,6 +40,7 @@ import { CreateToken } from "./create-token.js";
 import { GatewayMetrics, type Method, type StreamMethod } from "./gateway-metrics.js";
 import type { Written } from "./indexer-client.js";
 import { Memories } from "./memories.js";
+import { decodeUtf8 } from "./strict-utf8.js";
 import { tellingFirst } from "./telling-first.js";
 
 type UnaryCall = ServerUnaryCall<unknown, unknown>;
@@ -202,8 +203,6 @@ function answerOf<Answer>({ answer, isReplayed }: Written<Answer>, headers: Meta
 
 const UNDECODABLE = Object.freeze({});
 
-const UTF_8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-
 /**
  * The service as generated, except that bytes which are no message reach their handler: grpc-js would answer INTERNAL. A text that
  * is not UTF-8 makes no message, as proto3 has it; the generated code would store each wrong byte as U+FFFD.
@@ -216,7 +215,7 @@ export const memoryService: ServiceDefinition = Object.fromEntries(
       requestDeserialize: (bytes: Buffer): unknown => {
         try {
           // What it is typed as is less than it takes: a reader is used as it is.
-          return method.requestDeserialize(new BinaryReader(bytes, (text) => UTF_8.decode(text)) as unknown as Buffer);
+          return method.requestDeserialize(new BinaryReader(bytes, decodeUtf8) as unknown as Buffer);
         } catch {
           return UNDECODABLE;
         }
