@@ -3,7 +3,8 @@ import { freePort, type ServiceProcess } from "@memseal/transport/testing";
 import { storedTexts, type Answer, type Gateway } from "./gateway.js";
 import { Stack } from "./stack.js";
 
-const USERS = 8;
+// Each falls to one of the two indexers as by a coin: that one of these has none is 1 in 32,768.
+const USERS = 16;
 
 let stack: Stack;
 let gateway: Gateway;
@@ -56,6 +57,19 @@ async function load(key: string, name: string, stop: AbortSignal, { hasKeys }: {
 /** How many calls of tenants it has answered. */
 const answeredBy = ({ process }: { process: ServiceProcess }) => process.lines.filter((line) => /IndexerService\/(Put|Search|List)/.test(line)).length;
 
+/** Runs `work` under the load of all users, which ends with it, whichever way it ends. */
+async function underLoad(name: string, { hasKeys }: { hasKeys: boolean }, work: () => Promise<void>): Promise<Load[]> {
+  const stop = new AbortController();
+  const running = Promise.all(keys.map((key, i) => load(key, `${name} ${i}`, stop.signal, { hasKeys })));
+  try {
+    await work();
+  } finally {
+    stop.abort();
+    await running;
+  }
+  return running;
+}
+
 async function untilItAnswers(indexer: { process: ServiceProcess }): Promise<void> {
   const before = answeredBy(indexer);
   for (let tries = 0; tries < 200 && answeredBy(indexer) === before; tries++) await delay(50);
@@ -71,35 +85,28 @@ async function expectAllThereOnce(loads: readonly Load[], prefix: string): Promi
 
 describe("two indexers on one database, under load", () => {
   it("one is killed -9: no read fails, no named write fails or is stored twice, and it has its users again when it is back", async () => {
-    const stop = new AbortController();
-    const running = keys.map((key, i) => load(key, `kill ${i}`, stop.signal, { hasKeys: true }));
-    for (const indexer of indexers) await untilItAnswers(indexer);
-    await indexers[0].process.kill("SIGKILL");
-    await untilItAnswers(indexers[1]);
-    await delay(500);
-    indexers[0].process = await stack.startIndexer(indexers[0].address);
-    await untilItAnswers(indexers[0]);
-    stop.abort();
-    const loads = await Promise.all(running);
+    const loads = await underLoad("kill", { hasKeys: true }, async () => {
+      for (const indexer of indexers) await untilItAnswers(indexer);
+      await indexers[0].process.kill("SIGKILL");
+      await untilItAnswers(indexers[1]);
+      await delay(500);
+      indexers[0].process = await stack.startIndexer(indexers[0].address);
+      await untilItAnswers(indexers[0]);
+    });
     await expectAllThereOnce(loads, "kill ");
     console.log(`killed: ${loads.reduce((sum, { reads }) => sum + reads, 0)} reads and ${loads.reduce((sum, { acknowledged }) => sum + acknowledged.length, 0)} writes, none lost`);
   });
 
   it("one is stopped: no call fails at all, named or not", async () => {
-    const stop = new AbortController();
-    const running = keys.map((key, i) => load(key, `drain ${i}`, stop.signal, { hasKeys: false }));
-    for (const indexer of indexers) await untilItAnswers(indexer);
-    await indexers[1].process.kill("SIGTERM");
-    expect(await indexers[1].process.exited).toBe(0);
-    await untilItAnswers(indexers[0]);
-    stop.abort();
-    await expectAllThereOnce(await Promise.all(running), "drain ");
+    const loads = await underLoad("drain", { hasKeys: false }, async () => {
+      for (const indexer of indexers) await untilItAnswers(indexer);
+      await indexers[1].process.kill("SIGTERM");
+      expect(await indexers[1].process.exited).toBe(0);
+      await untilItAnswers(indexers[0]);
+    });
+    await expectAllThereOnce(loads, "drain ");
     expect((await gateway.fetch("/readyz")).status).toBe(200);
     indexers[1].process = await stack.startIndexer(indexers[1].address);
-    const again = new AbortController();
-    const reading = keys.map((key, i) => load(key, `again ${i}`, again.signal, { hasKeys: false }));
-    await untilItAnswers(indexers[1]);
-    again.abort();
-    await Promise.all(reading);
+    await underLoad("again", { hasKeys: false }, () => untilItAnswers(indexers[1]));
   });
 });
