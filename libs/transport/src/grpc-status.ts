@@ -1,4 +1,4 @@
-import { Metadata, type ServiceError } from "@grpc/grpc-js";
+import { Metadata, status, type ServiceError } from "@grpc/grpc-js";
 import { AppError, codeOfGrpcStatus, DeadlineExceededError, statusOf, UnavailableError } from "@memseal/errors";
 
 /** Says that our own code wrote the status; grpc-js and proxies write others, whose texts name hosts, sockets and sizes. */
@@ -35,8 +35,19 @@ export function fromGrpcStatus(error: ServiceError, peer: string): AppError {
   });
 }
 
+/**
+ * What grpc-js says, beside UNAVAILABLE, of a call that its connection ended: a write that met a closed socket, TLS or HTTP/2 that broke, a peer
+ * that said goodbye with an error, and streams that Node cancels when a server is shut down. Not what a peer says of one stream by resetting it
+ * with INTERNAL_ERROR, or by ending it without a status: that peer is there, and failed. Source: grpc-js 1.14, subchannel-call.ts.
+ */
+const LOST: Readonly<Record<number, RegExp | undefined>> = {
+  [status.CANCELLED]: /^Call cancelled$/,
+  [status.INTERNAL]: /^Received RST_STREAM with code \d+(?:$| triggered by internal client error: )/,
+};
+
 /** Connection lost, deadline passed, message too large, no such service. */
 function fromForeignStatus(error: ServiceError, peer: string): AppError {
+  if (LOST[error.code]?.test(error.details) === true) return new PeerLostError(peer, error);
   const code = codeOfGrpcStatus(error.code);
   switch (code) {
     case "unavailable":
