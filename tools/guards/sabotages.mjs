@@ -877,4 +877,11 @@ export const SABOTAGES = [
     replace: "active.model === \"\"",
     test: { kind: "integration", project: "apps/indexer", spec: "update-memory", turnsRed: "needs no embedding where the vector is the caller's own" },
   },
+  {
+    name: "page of any size",
+    file: "apps/indexer/src/read-memories.ts",
+    find: "const page = firstWithin(rows.slice(0, limit), PAGE_BYTES);",
+    replace: "const page = rows.slice(0, limit);",
+    test: { kind: "integration", project: "apps/indexer", spec: "answer-bytes", turnsRed: "a page of a list ends before it is too large", beside: "a search leaves out the last" },
+  },
 ];

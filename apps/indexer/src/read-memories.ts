@@ -5,6 +5,7 @@ import { DataLossError, NotFoundError } from "@memseal/errors";
 import type { TenantKeys } from "@memseal/keys";
 import { matches, type Filter } from "@memseal/retrieval";
 import type { MemoryStore, SealedMemory, SealedVersion, TenantDatabase } from "@memseal/storage";
+import { firstWithin, PAGE_BYTES } from "./answer-bytes.js";
 import type { IntegrityFailures } from "./integrity-failures.js";
 import { fieldsOf } from "./indexed-memory.js";
 import type { ListCursors } from "./list-cursor.js";
@@ -64,7 +65,7 @@ export class ReadMemories {
     return found.memory;
   }
 
-  /** Newest first. @throws DataLossError when one does not open; InvalidArgumentError for a cursor that is not from here */
+  /** Newest first, `limit` at most and fewer where they are large. @throws DataLossError when one does not open; InvalidArgumentError for a cursor that is not from here */
   async list(tenant: UserHash, { limit, cursor, filter }: ListQuery): Promise<MemoryPage> {
     const before = cursor === undefined ? undefined : await this.cursors.decode(tenant, cursor);
     const { rows, last } = filter === undefined ? await this.#newest(tenant, before, limit) : await this.#matching(tenant, filter, before, limit);
@@ -80,15 +81,18 @@ export class ReadMemories {
   async #newest(tenant: UserHash, before: string | undefined, limit: number): Promise<RowPage> {
     // One more than asked for says whether there are older ones.
     const rows = await this.store.listMemories(this.database.statementsOf(tenant), { before, limit: limit + 1 });
-    const page = rows.slice(0, limit);
-    return { rows: page, last: rows.length > limit ? page.at(-1)?.id : undefined };
+    const page = firstWithin(rows.slice(0, limit), PAGE_BYTES);
+    return { rows: page, last: rows.length > page.length ? page.at(-1)?.id : undefined };
   }
 
   async #matching(tenant: UserHash, filter: Filter, before: string | undefined, limit: number): Promise<RowPage> {
     const chosen = (await this.cache.use(tenant, ({ index }, now) => index.select({ filter, now, before, limit: limit + 1 }))) ?? [];
     const ids = chosen.slice(0, limit).map(({ id }) => id);
-    const rows = ids.length === 0 ? [] : await this.store.readMemories(this.database.statementsOf(tenant), ids);
-    return { rows: [...rows].sort((a, b) => (a.id < b.id ? 1 : -1)), last: chosen.length > limit ? ids.at(-1) : undefined };
+    const read = ids.length === 0 ? [] : await this.store.readMemories(this.database.statementsOf(tenant), ids);
+    const rows = [...read].sort((a, b) => (a.id < b.id ? 1 : -1));
+    const page = firstWithin(rows, PAGE_BYTES);
+    if (page.length < rows.length) return { rows: page, last: page.at(-1)?.id };
+    return { rows, last: chosen.length > limit ? ids.at(-1) : undefined };
   }
 
   async #open(row: Pick<SealedMemory, "id" | "rowVersion" | "textCipher" | "metaCipher">, tenant: UserHash, epoch: number): Promise<MemoryContent> {

@@ -3,6 +3,7 @@ import { OpenError, type UserHash } from "@memseal/crypto";
 import type { TenantKeys } from "@memseal/keys";
 import { metadataFieldsOf, type Hit } from "@memseal/retrieval";
 import type { MemoryStore, SealedMemory, TenantDatabase } from "@memseal/storage";
+import { bytesOf, CANDIDATES_BYTES } from "./answer-bytes.js";
 import { codePointSlicer } from "./code-points.js";
 import type { DamagedRow, IntegrityFailures } from "./integrity-failures.js";
 import { openMemory, toMessage, type TenantSeal } from "./sealed-memory.js";
@@ -45,18 +46,19 @@ export class SearchMemories {
     }
     const { hits, totalMatching, unknownFields, damagedIds, modelMismatch } = found;
     const candidates: Candidate[] = [];
-    for (let next = 0; next < hits.length && candidates.length < wanted;) {
+    const room = { bytes: CANDIDATES_BYTES };
+    for (let next = 0; next < hits.length && candidates.length < wanted && room.bytes > 0;) {
       const batch = hits.slice(next, next + wanted - candidates.length);
       next += batch.length;
-      const { opened, damaged } = await this.#open(tenant, batch);
+      const { opened, damaged } = await this.#open(tenant, batch, room);
       candidates.push(...opened);
       for (const { id } of damaged) damagedIds.add(id);
     }
     return { candidates, totalMatching, integrityFailures: damagedIds.size, unknownFields, modelMismatch };
   }
 
-  /** Those of the hits that are still what the index knows, opened. */
-  async #open(tenant: UserHash, hits: readonly Hit[]): Promise<{ opened: Candidate[]; damaged: DamagedRow[] }> {
+  /** Those of the hits that are still what the index knows, opened, the best first while there is room. */
+  async #open(tenant: UserHash, hits: readonly Hit[], room: { bytes: number }): Promise<{ opened: Candidate[]; damaged: DamagedRow[] }> {
     const rows = await this.store.readMemories(this.database.statementsOf(tenant), hits.map(({ memoryId }) => memoryId));
     const rowOf = new Map(rows.map((row) => [row.id, row]));
     const opened: Candidate[] = [];
@@ -67,7 +69,10 @@ export class SearchMemories {
       if (row?.rowVersion !== hit.rowVersion) continue;
       const { keyring } = await this.keys.get(tenant, row.epoch);
       try {
-        opened.push(openCandidate(row, hit, { tenant, keyring }));
+        const candidate = openCandidate(row, hit, { tenant, keyring });
+        room.bytes -= bytesOf(row) + Buffer.byteLength(candidate.passage?.text ?? "");
+        if (room.bytes < 0) break;
+        opened.push(candidate);
       } catch (error) {
         if (!(error instanceof OpenError)) throw error;
         damaged.push(row);

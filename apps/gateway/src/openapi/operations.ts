@@ -34,10 +34,12 @@ export interface Operation {
 
 const json = (name: string, example: unknown): Success["content"] => ({ "application/json": { schema: ref(name), example } });
 
-const LIMIT: Parameter = { name: "limit", description: "How many a page.", schema: { type: "integer", minimum: 1, maximum: LIMITS.listPage, default: LIMITS.listPageDefault } };
+const LIMIT: Parameter = { name: "limit", description: "How many a page, at most.", schema: { type: "integer", minimum: 1, maximum: LIMITS.listPage, default: LIMITS.listPageDefault } };
 const CURSOR: Parameter = { name: "cursor", description: "`next_cursor` of the page before.", schema: text(LIMITS.cursorCharacters) };
 const USER_ID: Parameter = { name: "user_id", description: "Must be the credential's own user.", schema: text(LIMITS.userIdCharacters) };
 
+const LIST_DESCRIPTION = "A page ends at `limit`, or where its texts and metadata would make more than 1 MiB: it may have fewer, and has one at least. `next_cursor` alone says whether there is more.";
+const SEARCH_DESCRIPTION = "At most `top_k` results, and fewer where they are large: the last that would make more than 4 MB, passages included, are left out.";
 const RERANK_DESCRIPTION =
   "As clients of Cohere, Jina and others send it. It counts against the rate `rerank`, not `read`, and is behind no breaker: where documents cannot be scored in time, it fails. "
   + "Over gRPC `RerankStream` gives each score as soon as it is known.";
@@ -57,13 +59,14 @@ export const OPERATIONS: readonly Operation[] = [
   {
     verb: "post", path: "/v1/memories/search", id: "search", tag: "search", scope: "read",
     summary: "Find memories by meaning and words",
+    description: SEARCH_DESCRIPTION,
     body: { schema: ref("SearchRequest"), examples: REQUEST_EXAMPLES.search },
     success: { status: 200, description: "The best memories, and what was done to find them.", content: json("SearchAnswer", ANSWER_EXAMPLES.search) },
   },
   {
     verb: "post", path: "/v1/memories/search/stream", id: "searchStream", tag: "search", scope: "read",
     summary: "Find memories, the fused order at once",
-    description: "Server-sent events: `results`, then `reranked` or `rerank_skipped`, then `done`; `error` where it fails after they began. Their data are the members of the schema `SearchEvents`.",
+    description: SEARCH_DESCRIPTION + " Server-sent events: `results`, then `reranked` or `rerank_skipped`, then `done`; `error` where it fails after they began. Their data are the members of the schema `SearchEvents`.",
     body: { schema: ref("SearchRequest"), examples: REQUEST_EXAMPLES.searchStream },
     success: {
       status: 200,
@@ -79,12 +82,14 @@ export const OPERATIONS: readonly Operation[] = [
   {
     verb: "get", path: "/v1/memories", id: "list", tag: "memories", scope: "read",
     summary: "List memories, newest first",
+    description: LIST_DESCRIPTION,
     query: [LIMIT, CURSOR, { name: "filters", description: "A filter, as JSON.", json: ref("Filter") }, USER_ID],
     success: { status: 200, description: "One page.", content: json("ListResponse", ANSWER_EXAMPLES.list) },
   },
   {
     verb: "post", path: "/v1/memories/list", id: "listByBody", tag: "memories", scope: "read",
     summary: "List memories by a filter that does not belong into a URL",
+    description: LIST_DESCRIPTION,
     body: { schema: ref("ListRequest"), examples: REQUEST_EXAMPLES.listByBody },
     success: { status: 200, description: "One page, newest first.", content: json("ListResponse", ANSWER_EXAMPLES.list) },
   },

@@ -131,7 +131,7 @@ export interface GetRequest {
 }
 
 export interface ListRequest {
-  /** 1 to 100; absent: 50. */
+  /** 1 to 100; absent: 50. A page has fewer where they are large: it ends at 1 MiB of texts and metadata, with one memory at least. */
   limit?:
     | number
     | undefined;
@@ -143,7 +143,7 @@ export interface ListRequest {
 
 export interface ListResponse {
   results: Memory[];
-  /** Absent on the last page. */
+  /** Absent on the last page, and on no other, however few it has. */
   nextCursor?: string | undefined;
 }
 
@@ -252,7 +252,7 @@ export interface Decay {
 
 export interface SearchRequest {
   query: string;
-  /** 1 to 100; absent: 10. */
+  /** 1 to 100; absent: 10. There are fewer results where they are large: the last that would make more than 4 MB, passages included, are left out. */
   topK?: number | undefined;
   filters:
     | Filter
