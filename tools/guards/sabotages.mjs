@@ -780,6 +780,20 @@ export const SABOTAGES = [
     test: { kind: "unit", project: "apps/gateway", spec: "authenticate", turnsRed: "works for no longer than 30 s after it was revoked" },
   },
   {
+    name: "indexer asked about a key by each request of a burst",
+    file: "apps/gateway/src/authenticate.ts",
+    find: "this.#lookups.run(cacheKey,",
+    replace: "this.#lookups.run(String(Math.random()),",
+    test: { kind: "unit", project: "apps/gateway", spec: "authenticate", turnsRed: "is asked once about a key, however many show it at once" },
+  },
+  {
+    name: "any number of guesses of one address asked about before the first fails",
+    file: "apps/gateway/src/authenticate.ts",
+    find: "new Turns(LOOKUPS_AT_ONCE)",
+    replace: "new Turns(Infinity)",
+    test: { kind: "unit", project: "apps/gateway", spec: "authenticate", turnsRed: "is asked about few of the keys that one address guesses at once" },
+  },
+  {
     name: "two credentials in one request",
     file: "apps/gateway/src/authenticate.ts",
     find: "if (more.length > 0) throw",

@@ -72,9 +72,9 @@ describe("admission", () => {
   it("stops looking keys up for an address that fails too often, and for no other", async () => {
     let asked = 0;
     const admission = new Admission({
-      authenticate: (_call, [shown], beforeAsking) => {
+      authenticate: (_call, [shown], { beforeAsking }) => {
         if (shown === "known") return Promise.resolve(user("0"));
-        beforeAsking?.();
+        beforeAsking();
         asked++;
         return Promise.reject(new UnauthenticatedError());
       },

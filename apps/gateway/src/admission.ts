@@ -78,7 +78,7 @@ export class Admission {
       requireAllowed(quota);
     };
     try {
-      return await this.authenticator.authenticate(call, authorization, () => { require(this.rates.trust(address)); });
+      return await this.authenticator.authenticate(call, authorization, { address, beforeAsking: () => { require(this.rates.trust(address)); } });
     } catch (error) {
       if (toAppError(error).code === "unauthenticated") require(this.rates.fail(address));
       throw error;

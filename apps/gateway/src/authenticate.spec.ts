@@ -1,12 +1,13 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setImmediate as settled } from "node:timers/promises";
 import { AssertionSigner, formatApiKey, generateApiKey, generateAssertionKeys, hashApiKeySecret, UserTokens } from "@memseal/auth";
 import type { CreateTokenRequest } from "@memseal/contracts";
 import type { ResolveKeyRequest, ResolveKeyResponse } from "@memseal/contracts/indexer";
 import { SecretBytes, userHash } from "@memseal/crypto";
-import { NotFoundError, UnauthenticatedError, UnavailableError } from "@memseal/errors";
-import { Authenticator, requireDelegate, requireOwnUser, requireScope, requireUser, type AuthenticatorParts } from "./authenticate.js";
+import { AppError, NotFoundError, RateLimitedError, UnauthenticatedError, UnavailableError } from "@memseal/errors";
+import { Authenticator, requireDelegate, requireOwnUser, requireScope, requireUser, type Asker, type AuthenticatorParts } from "./authenticate.js";
 import type { Call, Delegate, DelegateCall } from "./call.js";
 import { CreateToken } from "./create-token.js";
 
@@ -39,9 +40,12 @@ class OneKey {
   }
 }
 
+const anyone: Asker = { address: "192.0.2.1", beforeAsking: () => undefined };
+
 /** No issuer is known unless given. */
-function authenticatorOf(indexer = new OneKey(), jwts: AuthenticatorParts["jwts"] = { verify: () => Promise.reject(new UnauthenticatedError()) }, now?: () => number): Authenticator {
-  return new Authenticator({ indexer, pepper, tenantSecret, userTokens, jwts }, now);
+function authenticatorOf(indexer: AuthenticatorParts["indexer"] = new OneKey(), jwts: AuthenticatorParts["jwts"] = { verify: () => Promise.reject(new UnauthenticatedError()) }, now?: () => number) {
+  const authenticator = new Authenticator({ indexer, pepper, tenantSecret, userTokens, jwts }, now);
+  return { authenticate: (one: Call, shown: readonly string[], asker = anyone) => authenticator.authenticate(one, shown, asker) };
 }
 
 describe("an API key", () => {
@@ -98,6 +102,95 @@ describe("an API key", () => {
     const indexer = new OneKey();
     indexer.isAway = true;
     await expect(authenticatorOf(indexer).authenticate(call, bearer)).rejects.toMatchObject({ code: "unavailable" });
+  });
+});
+
+describe("the indexer", () => {
+  /** One that answers when it is told to. */
+  class Slow {
+    readonly asked: Call[] = [];
+    /** Says that the last key is there. */
+    resolve: (answer: ResolveKeyResponse) => void = () => undefined;
+    readonly #refusals: (() => void)[] = [];
+
+    resolveKey(asking: Call): Promise<ResolveKeyResponse> {
+      this.asked.push(asking);
+      return new Promise((resolve, reject) => {
+        this.resolve = resolve;
+        this.#refusals.push(() => { reject(new NotFoundError("API key")); });
+      });
+    }
+
+    /** Says that no other is. */
+    refuse(): void {
+      for (const refuse of this.#refusals.splice(0)) refuse();
+    }
+  }
+  const found: ResolveKeyResponse = { userHash: Buffer.from(tenant, "hex"), namespace: "default", scopes: ["read"] };
+
+  const ownCall = (): Call => ({ ...call, signal: new AbortController().signal });
+
+  it("is asked once about a key, however many show it at once", async () => {
+    const indexer = new Slow();
+    const authenticator = authenticatorOf(indexer);
+    const burst = Array.from({ length: 1_000 }, () => authenticator.authenticate(ownCall(), bearer));
+    await settled();
+    indexer.resolve(found);
+    expect(new Set((await Promise.all(burst)).map((one) => one.tenant))).toEqual(new Set([tenant]));
+    expect(indexer.asked).toHaveLength(1);
+  });
+
+  it("answers those who stay when the one leaves for whom it was asked, and stops when all have left", async () => {
+    const indexer = new Slow();
+    const authenticator = authenticatorOf(indexer);
+    const [first, second, third] = [new AbortController(), new AbortController(), new AbortController()];
+    const [leaves, stays] = [first, second].map(({ signal }) => authenticator.authenticate({ ...call, signal }, bearer));
+    await settled();
+    first.abort(new AppError("cancelled", "left"));
+    await expect(leaves).rejects.toMatchObject({ code: "cancelled" });
+    expect(indexer.asked[0].signal.aborted).toBe(false);
+    indexer.resolve(found);
+    await expect(stays).resolves.toMatchObject({ tenant });
+    const other = authenticator.authenticate({ ...call, signal: third.signal }, [`Bearer ${formatApiKey(generateApiKey())}`]);
+    await settled();
+    third.abort(new AppError("cancelled", "left"));
+    await expect(other).rejects.toMatchObject({ code: "cancelled" });
+    expect(indexer.asked[1].signal.aborted).toBe(true);
+  });
+
+  it("is asked again by who comes a second after a look-up that hangs", async () => {
+    let now = 0;
+    const indexer = new Slow();
+    const authenticator = authenticatorOf(indexer, undefined, () => now);
+    const hung = authenticator.authenticate(call, bearer);
+    now = 1_000;
+    const again = authenticator.authenticate(call, bearer);
+    await settled();
+    indexer.resolve(found);
+    await expect(again).resolves.toMatchObject({ tenant });
+    indexer.refuse();
+    await expect(hung).rejects.toMatchObject({ code: "unauthenticated" });
+  });
+
+  it("is asked about few of the keys that one address guesses at once, and keeps nobody else waiting", async () => {
+    const indexer = new Slow();
+    const authenticator = authenticatorOf(indexer);
+    let failed = 0;
+    const beforeAsking = () => { if (failed > 0) throw new RateLimitedError("too many failed authentications", 1); };
+    const guesses = Array.from({ length: 1_000 }, () => authenticator.authenticate(ownCall(), [`Bearer ${formatApiKey(generateApiKey())}`], { address: "192.0.2.7", beforeAsking }).catch((error: unknown) => {
+      failed++;
+      return (error as AppError).code;
+    }));
+    await settled();
+    expect(indexer.asked).toHaveLength(100);
+    const other = authenticator.authenticate(call, bearer);
+    await settled();
+    indexer.resolve(found);
+    await expect(other).resolves.toMatchObject({ tenant });
+    indexer.refuse();
+    const codes = await Promise.all(guesses);
+    expect([codes.filter((code) => code === "unauthenticated").length, codes.filter((code) => code === "resource_exhausted").length]).toEqual([100, 900]);
+    expect(indexer.asked).toHaveLength(101);
   });
 });
 

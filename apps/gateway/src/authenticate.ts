@@ -1,6 +1,7 @@
 import { hashApiKeySecret, isApiKey, parseApiKey, UserTokens, type JwtVerifier, type Scope } from "@memseal/auth";
 import { parseUserHash, userHash, type SecretBytes } from "@memseal/crypto";
 import { AppError, PermissionDeniedError, UnauthenticatedError } from "@memseal/errors";
+import { SingleFlight, Turns } from "@memseal/resilience";
 import { LRUCache } from "lru-cache";
 import type { Call, Caller, Credential, Delegate } from "./call.js";
 import type { IndexerClient } from "./indexer-client.js";
@@ -8,6 +9,10 @@ import type { IndexerClient } from "./indexer-client.js";
 /** How long a key may be trusted without asking again; a revoked key works no longer than this. */
 const CACHE_MS = 30_000;
 const CACHED_KEYS = 10_000;
+/** Look-ups of one address under way at once: so many of its guesses at most are not yet known to fail when it has failed too often. */
+const LOOKUPS_AT_ONCE = 100;
+/** The longest that any caller waits, and a little for those who join late. */
+const LOOKUP_MS = 32_000;
 
 export interface AuthenticatorParts {
   indexer: Pick<IndexerClient, "resolveKey">;
@@ -17,22 +22,33 @@ export interface AuthenticatorParts {
   jwts: Pick<JwtVerifier, "verify">;
 }
 
+/** Who shows a credential. */
+export interface Asker {
+  /** Where it is, without a port. */
+  address: string;
+  /** May throw before the indexer is asked about a key. */
+  beforeAsking: () => void;
+}
+
 /** From what a caller shows to what it stands for. Only API keys that were found are remembered; all else is verified each time. */
 export class Authenticator {
   readonly #keys: LRUCache<string, Credential>;
+  readonly #lookups: SingleFlight<Credential>;
+  readonly #turns = new Turns(LOOKUPS_AT_ONCE);
 
   /** now: milliseconds that only go forward. */
   constructor(private readonly parts: AuthenticatorParts, now: () => number = () => performance.now()) {
     this.#keys = new LRUCache({ max: CACHED_KEYS, ttl: CACHE_MS, ttlResolution: 0, perf: { now } });
+    this.#lookups = new SingleFlight(now);
   }
 
   /**
-   * authorization: every such header or metadata value. beforeAsking: may throw before the indexer is asked about a key.
+   * authorization: every such header or metadata value.
    * @throws UnauthenticatedError without exactly one valid credential; PermissionDeniedError for a key that is bound to no user and no delegate
    */
-  async authenticate(call: Call, authorization: readonly string[], beforeAsking: () => void = () => undefined): Promise<Credential> {
+  async authenticate(call: Call, authorization: readonly string[], asker: Asker): Promise<Credential> {
     const shown = bearerOf(authorization);
-    if (isApiKey(shown)) return this.#byKey(call, shown, beforeAsking);
+    if (isApiKey(shown)) return this.#byKey(call, shown, asker);
     if (UserTokens.claims(shown)) {
       const { tenant, namespace, scopes, keyId } = await this.parts.userTokens.verify(shown);
       return { tenant, namespace, scopes, actor: `token of api-key ${keyId}` };
@@ -41,16 +57,22 @@ export class Authenticator {
     return { tenant: userHash(this.parts.tenantSecret, userId, namespace), namespace, scopes, actor: `jwt of ${namespace}` };
   }
 
-  async #byKey(call: Call, shown: string, beforeAsking: () => void): Promise<Credential> {
+  /** However many show a key at once that is not known yet, the indexer is asked once. */
+  async #byKey(call: Call, shown: string, { address, beforeAsking }: Asker): Promise<Credential> {
     const { keyId, secret } = parseApiKey(shown);
     const secretHash = hashApiKeySecret(this.parts.pepper, secret);
     const cacheKey = `${keyId}:${secretHash.toString("hex")}`;
-    const known = this.#keys.get(cacheKey);
-    if (known !== undefined) return known;
-    beforeAsking();
-    const credential = await this.#resolve(call, keyId, secretHash);
-    this.#keys.set(cacheKey, credential);
-    return credential;
+    return this.#keys.get(cacheKey) ?? this.#turns.take(address, async () => {
+      // Found, or failed too often, while it waited for its turn.
+      const known = this.#keys.get(cacheKey);
+      if (known !== undefined) return known;
+      beforeAsking();
+      return this.#lookups.run(cacheKey, call.signal, async (signal) => {
+        const credential = await this.#resolve({ requestId: call.requestId, deadlineMs: Date.now() + LOOKUP_MS, signal }, keyId, secretHash);
+        this.#keys.set(cacheKey, credential);
+        return credential;
+      });
+    });
   }
 
   async #resolve(call: Call, keyId: string, secretHash: Buffer): Promise<Credential> {
