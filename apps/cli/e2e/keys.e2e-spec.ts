@@ -28,6 +28,18 @@ afterAll(async () => {
 
 const keys = (...args: string[]) => runToExit(CLI, { MEMSEAL_HOME: home, DATABASE_OWNER_URL: database.urls.owner }, ["keys", ...args]);
 
+describe("memseal keys", () => {
+  it("says where nothing was started yet, rather than that something was lost", async () => {
+    const empty = mkdtempSync(join(tmpdir(), "memseal-cli-"));
+    for (const args of [["list"], ["create", "--user", "ann"]]) {
+      expect(await runToExit(CLI, { MEMSEAL_HOME: empty }, ["keys", ...args])).toEqual({ code: 1, lines: [`memseal: nothing was started in ${empty} yet: run \`memseal start\` first, or set MEMSEAL_HOME to where it was`] });
+    }
+    mkdirSync(join(empty, "postgres"));
+    expect((await runToExit(CLI, { MEMSEAL_HOME: empty }, ["keys", "list"])).lines).toEqual([expect.stringContaining("root.key cannot be read: restore it from your backup")]);
+    rmSync(empty, { recursive: true });
+  });
+});
+
 describe("memseal keys create", () => {
   it("prints a new key each time and keeps no secret and no user id of it", async () => {
     const { code, lines } = await keys("create", "--user", "zebrafinch");

@@ -3,11 +3,11 @@ import { parseConfig } from "@memseal/config";
 import { codePointLength, LIMITS } from "@memseal/contracts";
 import { DEFAULT_NAMESPACE, userHash } from "@memseal/crypto";
 import { InvalidArgumentError, NotFoundError } from "@memseal/errors";
-import { ApiKeyMacs, loadSecret } from "@memseal/keys";
+import { ApiKeyMacs } from "@memseal/keys";
 import { createApiKey, listApiKeys, listKeyEvents, revokeApiKey, vouchForApiKeys, type ListedApiKey } from "@memseal/storage";
 import type { z } from "zod";
 import { FAILED, UsageError, type CommandResult } from "./command.js";
-import { cliConfig, ownerUrl, secretFile } from "./config.js";
+import { cliConfig, openSecret, ownerUrl } from "./config.js";
 import { table } from "./terminal.js";
 
 /** Scopes that a key may be given by name; `delegate` goes with a key that is bound to no user. */
@@ -40,8 +40,8 @@ export async function createKey({ user, delegate = false, namespace = DEFAULT_NA
   const expiresAt = days === undefined ? undefined : new Date(Date.now() + parseDays(days) * DAY_MS);
   if (!/^[\x21-\x7e]{1,200}$/.test(namespace)) throw new InvalidArgumentError("--namespace", "has 1 to 200 visible ASCII characters");
   const config = parseConfig(cliConfig, env);
-  const tenantSecret = loadSecret(secretFile(config, "tenantSecret"));
-  const pepper = loadSecret(secretFile(config, "pepper"));
+  const tenantSecret = openSecret(config, "tenantSecret");
+  const pepper = openSecret(config, "pepper");
 
   const key = generateApiKey();
   const all = delegate ? [...given, "delegate"] : given;
@@ -114,7 +114,7 @@ export async function auditKeys(env: NodeJS.ProcessEnv): Promise<CommandResult> 
 
 /** What only the installation's owner has: the database, and the root key that rows of keys are authenticated under. */
 function ownerOf(config: z.infer<typeof cliConfig>): { url: string; macs: ApiKeyMacs } {
-  return { macs: new ApiKeyMacs(loadSecret(secretFile(config, "rootKey"))), url: ownerUrl(config) };
+  return { macs: new ApiKeyMacs(openSecret(config, "rootKey")), url: ownerUrl(config) };
 }
 
 /** @throws InvalidArgumentError */

@@ -1,6 +1,9 @@
+import { existsSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { SECRET_FILES, type SecretName } from "@memseal/keys";
+import type { SecretBytes } from "@memseal/crypto";
+import { StartupError } from "@memseal/errors";
+import { loadSecret, SECRET_FILES, type SecretName } from "@memseal/keys";
 import { localDatabaseUrls } from "@memseal/storage";
 import { z } from "zod";
 
@@ -43,4 +46,15 @@ export function secretFile(config: z.infer<typeof cliConfig>, name: SecretName):
     rootKey: config.MEMSEAL_ROOT_KEY_FILE, tenantSecret: config.MEMSEAL_TENANT_SECRET_FILE, pepper: config.MEMSEAL_PEPPER_FILE,
   };
   return given[name] ?? join(config.MEMSEAL_HOME, "secrets", SECRET_FILES[name]);
+}
+
+/** @throws StartupError as `loadSecret`, and for a local installation that never was */
+export function openSecret(config: z.infer<typeof cliConfig>, name: SecretName): SecretBytes {
+  const { MEMSEAL_HOME: home } = config;
+  const file = secretFile(config, name);
+  // Of an installation that has lost its secrets, something else is there.
+  if (file.startsWith(join(home, "secrets")) && !["secrets", "postgres", "api-key"].some((part) => existsSync(join(home, part)))) {
+    throw new StartupError(`nothing was started in ${home} yet: run \`memseal start\` first, or set MEMSEAL_HOME to where it was`);
+  }
+  return loadSecret(file);
 }

@@ -60,7 +60,7 @@ function keyOf(choice: ConnectionChoice, config: ReturnType<typeof parseConfig<t
   if (config.MEMSEAL_API_KEY !== undefined) return config.MEMSEAL_API_KEY;
   // The key of this machine is for this machine alone.
   if (isLocal) return readKey(join(config.MEMSEAL_HOME, "api-key"));
-  throw new StartupError("there is no API key: set MEMSEAL_API_KEY, or give --key-file");
+  throw new StartupError(`there is no API key: set MEMSEAL_API_KEY, or give --key-file (the key of \`memseal start\` is sent to ${DEFAULT_URL} alone)`);
 }
 
 function readKey(file: string): string {
