@@ -86,6 +86,17 @@ async function killedInBetween(args: readonly string[], apiKey: string, stateFil
   return killed;
 }
 
+const jsonOf = async (...args: string[]): Promise<unknown> => JSON.parse((await run(...args, "--json")).lines[0]);
+const api = async (method: string, path: string, body?: object): Promise<unknown> =>
+  (await fetch(`${url}${path}`, { method, headers: { authorization: `Bearer ${key}`, "content-type": "application/json" }, ...(body === undefined ? {} : { body: JSON.stringify(body) }) })).json();
+
+/** Of an answer what is the same each time. */
+const timeless = (answer: unknown) => ({ ...(answer as object), request_id: undefined, latency_ms: Object.keys((answer as { latency_ms?: object }).latency_ms ?? {}) });
+
+async function expectJsonOfTheApi(args: readonly string[], method: string, path: string, body?: object): Promise<void> {
+  expect(timeless(await jsonOf(...args))).toEqual(timeless(await api(method, path, body)));
+}
+
 describe("memseal", () => {
   it("adds, finds, lists, shows and deletes", async () => {
     const added = await run("add", "She is allergic to walnuts.", "--tags", "food,health", "--metadata", '{"sure":true}', "--occurred-at", "2023-05-08T13:56:00Z", "--json");
@@ -100,7 +111,10 @@ describe("memseal", () => {
     expect(lines.at(-1)).toMatch(/^2 of 2 memories, \d+ ms; reranked$/);
     const one = await run("search", "bike", "--filters", '{"tags":{"contains":"food"}}', "--top-k", "1", "--fused-order");
     expect(one.lines).toEqual([expect.stringContaining(`${id}  2023-05-08  She is allergic to walnuts.`), "", expect.stringMatching(/^1 of 1 memories, \d+ ms; in fused order \(reranking: disabled\)$/)]);
-    expect(JSON.parse((await run("search", "bike", "--json")).lines[0])).toMatchObject({ totalMatching: 2, reranked: true });
+
+    await expectJsonOfTheApi(["search", "bike", "--explain"], "POST", "/v1/memories/search", { query: "bike", explain: true });
+    await expectJsonOfTheApi(["get", id], "GET", `/v1/memories/${id}`);
+    expect(await jsonOf("list")).toEqual(((await api("POST", "/v1/memories/list", {})) as { results: unknown }).results);
 
     expect((await run("list")).lines).toEqual([expect.stringContaining("The bike is in the garage."), `${id}  2023-05-08  She is allergic to walnuts.`]);
     expect((await run("get", id)).lines).toEqual(expect.arrayContaining([expect.stringMatching(/^text +She is allergic to walnuts\.$/), expect.stringMatching(/^metadata +\{"sure":true\}$/)]));
@@ -122,6 +136,11 @@ describe("memseal", () => {
     expect(lines[0]).toContain("can be read by every user of this machine");
     expect(JSON.parse(lines[1])).toMatchObject({ error: { code: "unauthenticated", request_id: expect.any(String) as string } });
     expect(lines.join("\n")).not.toContain("never-shown");
+  });
+
+  it("says of an address other than its own that the key of this machine is not sent there", async () => {
+    const asked = ["list", "--url", "http://localhost:7480"];
+    expect(await runToExit(CLI, { MEMSEAL_HOME: home }, asked)).toEqual({ code: 1, lines: [expect.stringMatching(/no API key.*the key of `memseal start` is sent to http:\/\/127\.0\.0\.1:7480 alone/)] });
   });
 
   it("has help for each command", async () => {

@@ -1,10 +1,9 @@
 import { readFileSync } from "node:fs";
-import type { Deleted, Filters, Memory, Metadata, SearchAnswer, SearchRequest, Selection } from "@memseal/client";
+import { toWire, type Deleted, type Filters, type Memory, type Metadata, type SearchAnswer, type SearchRequest, type Selection } from "@memseal/client";
 import { command, decimalNumber, jsonObject, listOf, UsageError, wholeNumber } from "./command.js";
 import { connect, CONNECTION_ARGS } from "./connection.js";
 import { exportMemories } from "./export.js";
 import { importMemories } from "./import.js";
-import { lineOf } from "./memory-line.js";
 import { clip, printable, table } from "./terminal.js";
 
 const FILTERS_ARG = { filters: { type: "string", valueHint: "json", description: 'Only what passes, such as \'{"tags":{"contains":"home"}}\', with the names of the HTTP interface' } } as const;
@@ -40,8 +39,7 @@ export const addCommand = command({
       occurredAt: args["occurred-at"],
       expiresAt: args["expires-at"],
     });
-    const { id, createdAt, version, event, position } = added;
-    return { text: event === "create" ? id : `${id} (${event})`, json: { id, created_at: createdAt, version, event, position } };
+    return { text: added.event === "create" ? added.id : `${added.id} (${added.event})`, json: toWire(added) };
   },
 });
 
@@ -72,7 +70,7 @@ export const searchCommand = command({
     };
     const answer = await connect(args, process.env).user.search(args.query, request);
     const rows = args.explain === true ? explained(answer) : found(answer);
-    return { text: [...(rows === "" ? [] : [rows, ""]), summary(answer)].join("\n"), json: answer };
+    return { text: [...(rows === "" ? [] : [rows, ""]), summary(answer)].join("\n"), json: toWire(answer) };
   },
 });
 
@@ -87,7 +85,7 @@ export const listCommand = command({
       if (memories.length === most) break;
       memories.push(memory);
     }
-    return { text: table(memories.map((memory) => [memory.id, memory.occurredAt.slice(0, 10), clip(printable(memory.text), TEXT_WIDTH)])), json: memories.map(asJson) };
+    return { text: table(memories.map((memory) => [memory.id, memory.occurredAt.slice(0, 10), clip(printable(memory.text), TEXT_WIDTH)])), json: toWire(memories) };
   },
 });
 
@@ -97,8 +95,9 @@ export const getCommand = command({
   args: { id: { type: "positional", required: true, description: "Its id" }, ...CONNECTION_ARGS },
   async run(args) {
     const memory = await connect(args, process.env).user.get(args.id);
-    const rows = Object.entries(asJson(memory)).map(([name, value]) => [name, printable(typeof value === "string" ? value : JSON.stringify(value))]);
-    return { text: table(rows), json: asJson(memory) };
+    const json = toWire(memory) as Record<string, unknown>;
+    const rows = Object.entries(json).map(([name, value]) => [name, printable(typeof value === "string" ? value : JSON.stringify(value))]);
+    return { text: table(rows), json };
   },
 });
 
@@ -151,10 +150,6 @@ export const exportCommand = command({
 /** The names of the HTTP interface are taken as they are: the client translates only its own. */
 function filtersOf(text: string | undefined): Filters | undefined {
   return jsonObject("filters", text) as Filters | undefined;
-}
-
-function asJson(memory: Memory): Record<string, unknown> {
-  return JSON.parse(lineOf(memory)) as Record<string, unknown>;
 }
 
 function found({ results }: SearchAnswer): string {

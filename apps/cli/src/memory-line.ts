@@ -1,4 +1,4 @@
-import type { Memory, NewMemory } from "@memseal/client";
+import { toWire, type Memory, type NewMemory } from "@memseal/client";
 import { addFromJson, parseAdd } from "@memseal/contracts";
 import { InvalidArgumentError } from "@memseal/errors";
 import { z } from "zod";
@@ -30,25 +30,9 @@ const mem0Schema = z.looseObject({
 
 const MEM0_MEMBERS: ReadonlySet<string> = new Set(Object.keys(mem0Schema.shape));
 
-/** One line of an export: the names of the HTTP interface, what is absent left out. */
+/** One line of an export: a memory as the HTTP interface shows it. */
 export function lineOf(memory: Memory): string {
-  return JSON.stringify({
-    id: memory.id,
-    text: memory.text,
-    key: memory.key,
-    agent_id: memory.agentId,
-    run_id: memory.runId,
-    position: memory.position,
-    role: memory.role,
-    source: memory.source,
-    tags: memory.tags,
-    metadata: memory.metadata,
-    occurred_at: memory.occurredAt,
-    created_at: memory.createdAt,
-    updated_at: memory.updatedAt,
-    expires_at: memory.expiresAt,
-    version: memory.version,
-  });
+  return JSON.stringify(toWire(memory));
 }
 
 /**

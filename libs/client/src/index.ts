@@ -36,3 +36,4 @@ export { MemsealError, type MemsealErrorCode } from "./errors.js";
 export type { Fetch } from "./http.js";
 export { Memseal, type MemsealOptions } from "./memseal.js";
 export type { MemsealUser } from "./memseal-user.js";
+export { toWire } from "./wire-names.js";

@@ -14,7 +14,7 @@ const FILTER_FIELDS: Readonly<Record<string, string>> = {
 const OPAQUE: ReadonlySet<string> = new Set(["metadata"]);
 
 /**
- * A request as JSON that the service reads: names in snake_case, dates as text, vectors as arrays, undefined left out.
+ * A request as JSON that the service reads, or an answer as it wrote it: names in snake_case, dates as text, vectors as arrays, undefined left out.
  * @throws TypeError for a number that JSON has no word for (it would become null, which means something else), and for
  * a date that is none
  */
