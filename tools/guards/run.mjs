@@ -18,7 +18,7 @@ const { MEMSEAL_TEST_POSTGRES_URL: _otherServer, ...environment } = { ...process
 function makeCopy() {
   const copy = mkdtempSync(join(tmpdir(), "memseal-guards-"));
   for (const file of ["package.json", "jest.config.mjs", "jest.environment.mjs", "jest.setup.mjs", "jest.run.mjs", "tsconfig.base.json", "tsconfig.json"]) cpSync(join(root, file), join(copy, file));
-  for (const folder of ["libs", "apps/indexer", "apps/gateway", "apps/reranker"]) {
+  for (const folder of ["libs", "apps/indexer", "apps/gateway", "apps/reranker", "tools/canary"]) {
     cpSync(join(root, folder), join(copy, folder), {
       recursive: true,
       // Of what is built, what is not newer is built again.
