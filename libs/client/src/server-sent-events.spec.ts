@@ -1,12 +1,16 @@
 import fc from "fast-check";
 import { serverSentEvents, type ServerSentEvent } from "./server-sent-events.js";
 
-const streamOf = (chunks: readonly Uint8Array[]) => new ReadableStream<Uint8Array>({
-  start(controller) {
-    for (const chunk of chunks) controller.enqueue(chunk);
-    controller.close();
-  },
-});
+/** One piece at a time: a queue of many is slow in itself. */
+function streamOf(chunks: readonly Uint8Array[]): ReadableStream<Uint8Array> {
+  let next = 0;
+  return new ReadableStream<Uint8Array>({
+    pull(controller) {
+      if (next === chunks.length) controller.close();
+      else controller.enqueue(chunks[next++]);
+    },
+  });
+}
 
 async function read(chunks: readonly Uint8Array[]): Promise<ServerSentEvent[]> {
   const events: ServerSentEvent[] = [];
@@ -33,5 +37,19 @@ describe("server-sent events", () => {
       const chunks = places.slice(1).map((place, i) => whole.subarray(places[i], place));
       expect(await read(chunks)).toEqual(events.map(({ event, data }) => ({ event, data: data.join("\n") })));
     }));
+  });
+
+  it("take time in proportion to their length, in however many pieces they come", async () => {
+    const msOf = async (pieces: number) => {
+      const chunks = [bytes("data: "), ...Array.from({ length: pieces }, () => bytes("x".repeat(100))), bytes("\n\n")];
+      const startMs = performance.now();
+      const [event] = await read(chunks);
+      expect(event.data).toHaveLength(pieces * 100);
+      return performance.now() - startMs;
+    };
+    await msOf(1_000);
+    const [few, many] = [Math.min(await msOf(5_000), await msOf(5_000)), await msOf(50_000)];
+    // Ten times as much; a hundred times as long where each piece looks at all before it.
+    expect(many / few).toBeLessThan(40);
   });
 });

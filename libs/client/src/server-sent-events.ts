@@ -26,24 +26,28 @@ export async function* serverSentEvents(body: ReadableStream<Uint8Array>): Async
   }
 }
 
-/** Lines that end with CR, LF or both. A rest without such an end is none. */
+/** Lines that end with CR, LF or both. A rest without such an end is none. Takes time and memory in proportion to what comes, in however many pieces. */
 async function* linesOf(body: ReadableStream<Uint8Array>): AsyncGenerator<string, void, undefined> {
   const decoder = new TextDecoder();
   // Not for await: streams are iterable in few browsers.
   const reader = body.getReader();
-  let rest = "";
+  /** Pieces of the line that has not ended yet: joined once, at its end. */
+  let begun: string[] = [];
+  // A CR at the end of a piece may be half of a CRLF: the LF that follows ends no line.
+  let endedWithCr = false;
   try {
     for (;;) {
       const { done, value } = await reader.read();
-      if (done) {
-        if (rest.endsWith("\r")) yield rest.slice(0, -1);
-        return;
+      if (done) return;
+      const piece = decoder.decode(value, { stream: true });
+      if (piece === "") continue;
+      const [first = "", ...others] = (endedWithCr && piece.startsWith("\n") ? piece.slice(1) : piece).split(/\r\n|\n|\r/);
+      endedWithCr = piece.endsWith("\r");
+      begun.push(first);
+      for (const other of others) {
+        yield begun.join("");
+        begun = [other];
       }
-      rest += decoder.decode(value, { stream: true });
-      // A CR at the end may be half of a CRLF: it waits for what follows.
-      const lines = rest.split(/\r\n|\n|\r(?!$)/);
-      rest = lines.pop() ?? "";
-      yield* lines;
     }
   } finally {
     // Whoever stops reading frees the connection.
