@@ -260,6 +260,14 @@ describe("the same user id", () => {
   });
 });
 
+describe("a JWT", () => {
+  it("of a user id that no request could name is refused, and the id is not repeated", async () => {
+    const ofUser = (userId: string) => authenticatorOf(undefined, { verify: () => Promise.resolve({ namespace: "shop", userId, scopes: ["read"] }) }).authenticate(call, ["Bearer a.b.c"]);
+    await expect(ofUser("😀".repeat(1_024))).resolves.toMatchObject({ namespace: "shop" });
+    await expect(ofUser("😀".repeat(1_025))).rejects.toMatchObject({ code: "unauthenticated", message: "the user id in the token has more than 1024 characters" });
+  });
+});
+
 describe("what a caller may do", () => {
   const caller = { tenant, namespace: "default", actor: "api-key test", scopes: ["read"] };
 

@@ -1,4 +1,5 @@
 import { hashApiKeySecret, isApiKey, parseApiKey, UserTokens, type JwtVerifier, type Scope } from "@memseal/auth";
+import { codePointLength, LIMITS } from "@memseal/contracts";
 import { parseUserHash, userHash, type SecretBytes } from "@memseal/crypto";
 import { AppError, PermissionDeniedError, UnauthenticatedError } from "@memseal/errors";
 import { SingleFlight, Turns } from "@memseal/resilience";
@@ -54,6 +55,8 @@ export class Authenticator {
       return { tenant, namespace, scopes, actor: `token of api-key ${keyId}` };
     }
     const { namespace, userId, scopes } = await this.parts.jwts.verify(shown);
+    // A longer one no request could name.
+    if (codePointLength(userId) > LIMITS.userIdCharacters) throw new UnauthenticatedError(`the user id in the token has more than ${LIMITS.userIdCharacters} characters`);
     return { tenant: userHash(this.parts.tenantSecret, userId, namespace), namespace, scopes, actor: `jwt of ${namespace}` };
   }
 
