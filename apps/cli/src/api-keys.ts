@@ -1,4 +1,4 @@
-import { formatApiKey, generateApiKey, hashApiKeySecret, type Scope } from "@memseal/auth";
+import { formatApiKey, generateApiKey, hashApiKeySecret, USER_SCOPES } from "@memseal/auth";
 import { parseConfig } from "@memseal/config";
 import { codePointLength, LIMITS } from "@memseal/contracts";
 import { DEFAULT_NAMESPACE, userHash } from "@memseal/crypto";
@@ -10,8 +10,6 @@ import { FAILED, UsageError, type CommandResult } from "./command.js";
 import { cliConfig, openSecret, ownerUrl } from "./config.js";
 import { table } from "./terminal.js";
 
-/** Scopes that a key may be given by name; `delegate` goes with a key that is bound to no user. */
-const GIVEN_SCOPES: readonly Scope[] = ["read", "write", "admin"];
 const DEFAULT_SCOPES = "read,write";
 /** How long a gateway may trust a key that it has asked about. */
 const TRUSTED_S = 30;
@@ -137,7 +135,7 @@ function stateOf({ authenticity, revokedAt, expiresAt }: ListedApiKey): "active"
 
 function parseScopes(text: string): string[] {
   const scopes = [...new Set(text.split(","))];
-  if (scopes.some((scope) => !GIVEN_SCOPES.some((known) => known === scope))) throw new InvalidArgumentError("--scopes", `are of ${GIVEN_SCOPES.join(", ")}, comma-separated`);
+  if (scopes.some((scope) => !USER_SCOPES.some((known) => known === scope))) throw new InvalidArgumentError("--scopes", `are of ${USER_SCOPES.join(", ")}, comma-separated`);
   return scopes;
 }
 

@@ -2,10 +2,6 @@ import { createHmac, randomBytes } from "node:crypto";
 import { UnauthenticatedError } from "@memseal/errors";
 import type { SecretBytes } from "@memseal/crypto";
 
-/** What a credential may do. */
-export const SCOPES = ["read", "write", "admin", "delegate"] as const;
-export type Scope = (typeof SCOPES)[number];
-
 const SECRET_BYTES = 32;
 const KEY_ID_BYTES = 9;
 const FORM = /^msk_([A-Za-z0-9]{12})_([A-Za-z0-9_-]{43})$/;

@@ -5,10 +5,7 @@ import { StartupError } from "@memseal/errors";
 import type { JSONWebKeySet } from "jose";
 import { z } from "zod";
 import { PRIVATE_PEM } from "./ed25519-keys.js";
-
-/** What an issuer's token may do at most: a JWT is one user's, and hands out no tokens. */
-export const ISSUER_SCOPES = ["read", "write", "admin"] as const;
-export type IssuerScope = (typeof ISSUER_SCOPES)[number];
+import { USER_SCOPES, type UserScope } from "./scopes.js";
 
 const MIN_RSA_BITS = 2_048;
 const KEY_TYPES = ["ed25519", "ec", "rsa"];
@@ -32,7 +29,7 @@ const issuerSchema = z
     user_claim: z.string().min(1).default("sub"),
     scope_claim: z.string().min(1).default("scope"),
     scope_prefix: z.string().default(""),
-    max_scopes: z.array(z.enum(ISSUER_SCOPES)).min(1),
+    max_scopes: z.array(z.enum(USER_SCOPES)).min(1),
   })
   .refine((one) => (one.jwks_url === undefined) !== (one.public_key_file === undefined), "needs exactly one of jwks_url and public_key_file");
 
@@ -51,7 +48,8 @@ export interface Issuer {
   readonly scopeClaim: string;
   /** What stands before `read` in the claim, such as `memseal:`. */
   readonly scopePrefix: string;
-  readonly maxScopes: readonly IssuerScope[];
+  /** What its tokens may do at most. */
+  readonly maxScopes: readonly UserScope[];
 }
 
 /**

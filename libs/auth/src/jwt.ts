@@ -1,6 +1,7 @@
 import { AppError, UnauthenticatedError, UnavailableError } from "@memseal/errors";
 import { createLocalJWKSet, createRemoteJWKSet, decodeJwt, decodeProtectedHeader, errors, jwtVerify, type JWTPayload, type JWTVerifyGetKey } from "jose";
-import type { Issuer, IssuerKeys, IssuerScope } from "./issuers.js";
+import type { Issuer, IssuerKeys } from "./issuers.js";
+import type { UserScope } from "./scopes.js";
 
 /** Signatures alone: with an HMAC, whoever can verify can sign. Source: RFC 8725, 3.1. */
 const ALGORITHMS = ["EdDSA", "Ed25519", "ES256", "ES384", "ES512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512"];
@@ -21,7 +22,7 @@ export interface JwtUser {
   readonly namespace: string;
   readonly userId: string;
   /** Those of the token that its issuer may give. */
-  readonly scopes: readonly IssuerScope[];
+  readonly scopes: readonly UserScope[];
 }
 
 interface KnownIssuer extends Issuer {
@@ -73,7 +74,7 @@ function userIdIn(payload: JWTPayload, claim: string): string {
 }
 
 /** The claim is a list, or one text with spaces (RFC 8693, 4.2). Without it a token may do nothing. */
-function scopesIn(payload: JWTPayload, { scopeClaim, scopePrefix, maxScopes }: Issuer): IssuerScope[] {
+function scopesIn(payload: JWTPayload, { scopeClaim, scopePrefix, maxScopes }: Issuer): UserScope[] {
   const claim = payload[scopeClaim];
   const given: unknown[] = typeof claim === "string" ? claim.split(" ") : Array.isArray(claim) ? claim : [];
   return maxScopes.filter((scope) => given.includes(scopePrefix + scope));

@@ -4,6 +4,7 @@ import { UnauthenticatedError } from "@memseal/errors";
 import { decodeProtectedHeader, jwtVerify, SignJWT, type JWTVerifyGetKey } from "jose";
 import { z } from "zod";
 import { keyIdOf, loadSigningKey, loadVerifyingKeys } from "./ed25519-keys.js";
+import { USER_SCOPES, type UserScope } from "./scopes.js";
 
 /** What makes a token no assertion and no issuer's JWT, besides its audience. */
 const TYP = "memseal-token+jwt";
@@ -13,14 +14,12 @@ const AUDIENCE = "memseal.v1";
 const MAX_LIFETIME_S = 900;
 /** How far the clocks of two gateways may be apart. */
 const CLOCK_TOLERANCE_S = 5;
-/** What a token may do for its user; handing out more tokens is not among it. */
-const TOKEN_SCOPES = ["read", "write", "admin"] as const;
 
 export interface UserTokenClaims {
   tenant: UserHash;
   /** That of the delegate key it was exchanged for. */
   namespace: string;
-  scopes: readonly (typeof TOKEN_SCOPES)[number][];
+  scopes: readonly UserScope[];
   /** Public id of that key. */
   keyId: string;
 }
@@ -28,7 +27,7 @@ export interface UserTokenClaims {
 const claimsSchema = z.object({
   tenant: z.string(),
   namespace: z.string().min(1),
-  scopes: z.array(z.enum(TOKEN_SCOPES)).min(1),
+  scopes: z.array(z.enum(USER_SCOPES)).min(1),
   key_id: z.string().min(1).max(64),
   iat: z.int(),
   exp: z.int(),

@@ -1,3 +1,4 @@
+import { USER_SCOPES } from "@memseal/auth";
 import { LIMITS } from "@memseal/contracts";
 import { closed, label, list, nullable, ref, text, time, type Properties, type Schema } from "./schema.js";
 
@@ -111,7 +112,7 @@ export const REQUEST_SCHEMAS: Properties = {
   }, { required: ["query", "documents"], description: "As Cohere, Jina and others have it; `raw_scores` is ours." }),
   CreateTokenRequest: closed({
     user_id: text(LIMITS.userIdCharacters, "Whom the token acts for."),
-    scopes: list({ enum: ["read", "write", "admin"] }, { max: 3, description: "At most those of the delegate key." }),
+    scopes: list({ enum: USER_SCOPES }, { max: 3, description: "At most those of the delegate key." }),
     ttl_s: { type: "integer", minimum: 1, maximum: LIMITS.tokenTtlS, description: "Seconds until it expires." },
   }, { required: ["user_id", "scopes", "ttl_s"] }),
   EraseRequest: closed({ user_id: USER_ID }),
