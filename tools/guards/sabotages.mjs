@@ -940,4 +940,11 @@ export const SABOTAGES = [
     replace: "const page = rows.slice(0, limit);",
     test: { kind: "integration", project: "apps/indexer", spec: "answer-bytes", turnsRed: "a page of a list ends before it is too large", beside: "a search leaves out the last" },
   },
+  {
+    name: "one tenant's calls may take every connection",
+    file: "libs/storage/src/connection-shares.ts",
+    find: "return this.#heldBy(tenant) < this.#free;",
+    replace: "return this.#free > 0;",
+    test: { kind: "integration", project: "libs/storage", spec: "connection-shares", turnsRed: "another's are answered at once", beside: "are cancelled, or lose their connection" },
+  },
 ];

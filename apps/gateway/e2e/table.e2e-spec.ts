@@ -311,6 +311,44 @@ describe("a user who keeps as much as it may", () => {
   });
 });
 
+describe("a user of whom more waits than may wait", () => {
+  const refused = (what: string): Expected => ({ code: "resource_exhausted", retryAfter: "1", detail: `too many ${what}; try again` });
+  const userOf = async (id: string) => (await stack.database.asSuperuser<{ user: string }>("SELECT encode(user_hash, 'hex') AS user FROM memseal.memory WHERE id = $1", [id]))[0].user;
+
+  it("is refused further reads at once, and others are answered", async () => {
+    const [{ key, ids: [id] }, other] = [await userWith("one"), await userWith("two")];
+    const search = (by: string): Ask => ({ method: "search", key: by, json: VALID.search });
+    for (const each of [key, other.key]) await gateway.ask("grpc", search(each));
+    await stack.database.asSuperuser(`CREATE POLICY slow ON memseal.tenant AS RESTRICTIVE USING (user_hash <> '\\x${await userOf(id)}' OR pg_sleep(20)::text = '')`);
+    // 8 at work, half of the indexer's connections, and 256 that wait.
+    const asked = Array.from({ length: 280 }, (_ask, i) => gateway.ask(TRANSPORTS[i % 2], { ...search(key), headers: { "request-timeout-ms": "4000" } }));
+    expect(await Promise.race(asked)).toMatchObject({ code: "resource_exhausted" });
+    await compare(() => search(key), refused("calls of this user are waiting for the database"));
+    await compare(() => search(other.key), { code: "ok" });
+    const codes = (await Promise.all(asked)).map(({ code }) => code);
+    expect(new Set(codes)).toEqual(new Set(["deadline_exceeded", "resource_exhausted"]));
+    await stack.database.asSuperuser("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'");
+    await stack.database.asSuperuser("DROP POLICY slow ON memseal.tenant");
+    expect(await gateway.ask("http", search(key))).toMatchObject({ code: "ok" });
+  });
+
+  it("is refused further writes at once, and those that wait are done", async () => {
+    const { key, ids: [id] } = await userWith("one");
+    const answers = await withClient(stack.database.superuser, async (client) => {
+      await client.query("BEGIN");
+      await client.query("SELECT FROM memseal.tenant WHERE user_hash = decode($1, 'hex') FOR UPDATE", [await userOf(id)]);
+      // One that has its turn, and 256 that wait for it.
+      const asked = Array.from({ length: 260 }, (_ask, i) => gateway.ask(TRANSPORTS[i % 2], { method: "add", key, json: { memories: [{ text: `note ${i}`, vector: OWN }] }, headers: { "request-timeout-ms": "30000" } }));
+      expect(await Promise.race(asked)).toMatchObject({ code: "resource_exhausted" });
+      await compare(() => ({ method: "add", key, json: VALID.add }), refused("writes of this user are waiting"));
+      await client.query("COMMIT");
+      return Promise.all(asked);
+    });
+    expect(answers.filter(({ code }) => code === "ok")).toHaveLength(257);
+    expect(await storedTexts(gateway, key)).toHaveLength(258);
+  });
+});
+
 describe("a memory that does not open", () => {
   it.each(["get", "history", "update"] as const)("is refused by its id alone, and its id is all that is said: %s", async (method) => {
     const { key, ids: [id] } = await userWith(CANARY);

@@ -107,7 +107,7 @@ export class DeleteMemories {
   async #count(call: TenantCall, selection: Selection, active: ActiveGeneration): Promise<number> {
     if ("filter" in selection) return (await this.#matching(call, selection.filter)).length;
     const keyRef = "key" in selection ? await this.#keyRef(call, selection.key, active) : undefined;
-    return this.database.withTenant(call.tenant, async (tx) => {
+    return this.database.until(call).withTenant(call.tenant, async (tx) => {
       if ("all" in selection) return this.store.countMemories(tx);
       if ("ids" in selection) return (await this.store.readVersions(tx, selection.ids)).size;
       const found = await this.store.findByRefs(tx, { keyRefs: keyRef === undefined ? [] : [keyRef], contentRefs: [] });
@@ -120,6 +120,6 @@ export class DeleteMemories {
   }
 
   async #matching(call: TenantCall, filter: Filter): Promise<{ id: string; rowVersion: number }[]> {
-    return (await this.cache.use(call.tenant, ({ index }, now) => index.select({ filter, now }))) ?? [];
+    return (await this.cache.use(call.tenant, ({ index }, now) => index.select({ filter, now }), call)) ?? [];
   }
 }

@@ -54,8 +54,8 @@ export class EraseTenant {
     return written;
   }
 
-  async #kept({ tenant }: TenantCall, keyRef: Buffer): Promise<ErasureReceipt | undefined> {
-    const record = await this.database.withTenant(tenant, (tx) => this.answers.read(tx, keyRef));
+  async #kept(call: TenantCall, keyRef: Buffer): Promise<ErasureReceipt | undefined> {
+    const record = await this.database.until(call).withTenant(call.tenant, (tx) => this.answers.read(tx, keyRef));
     return record && ErasureReceipt.decode(record.sealedResponse);
   }
 

@@ -34,8 +34,8 @@ import {
   type UpdateRequest,
 } from "@memseal/contracts/indexer";
 import { NotFoundError } from "@memseal/errors";
-import { ApiKeyLookup } from "@memseal/storage";
-import { Access, callDeadlineMs, callerOf, idempotencyKeyOf, REPLAYED_KEY } from "@memseal/transport";
+import { ApiKeyLookup, type CallEnd } from "@memseal/storage";
+import { Access, callDeadlineMs, callerOf, callSignal, idempotencyKeyOf, REPLAYED_KEY } from "@memseal/transport";
 import { Controller } from "@nestjs/common";
 import { GrpcMethod } from "@nestjs/microservices";
 import type { TenantCall } from "./call.js";
@@ -76,20 +76,20 @@ export class IndexerGrpc {
 
   @GrpcMethod(SERVICE, "search")
   @Access("read")
-  search(request: SearchRequest, metadata: Metadata): Promise<SearchResponse> {
-    return this.searchMemories.search(callerOf(metadata).tenant, parseIndexerSearch(request));
+  search(request: SearchRequest, metadata: Metadata, call: GrpcCall): Promise<SearchResponse> {
+    return this.searchMemories.search(callerOf(metadata).tenant, parseIndexerSearch(request), callEndOf(call));
   }
 
   @GrpcMethod(SERVICE, "get")
   @Access("read")
-  get(request: GetRequest, metadata: Metadata): Promise<Memory> {
-    return this.readMemories.get(callerOf(metadata).tenant, parseMemoryRef(request).id);
+  get(request: GetRequest, metadata: Metadata, call: GrpcCall): Promise<Memory> {
+    return this.readMemories.get(callerOf(metadata).tenant, parseMemoryRef(request).id, callEndOf(call));
   }
 
   @GrpcMethod(SERVICE, "list")
   @Access("read")
-  async list(request: ListRequest, metadata: Metadata): Promise<ListResponse> {
-    const { memories, nextCursor } = await this.readMemories.list(callerOf(metadata).tenant, parseList(request));
+  async list(request: ListRequest, metadata: Metadata, call: GrpcCall): Promise<ListResponse> {
+    const { memories, nextCursor } = await this.readMemories.list(callerOf(metadata).tenant, parseList(request), callEndOf(call));
     return { results: memories, nextCursor };
   }
 
@@ -101,8 +101,8 @@ export class IndexerGrpc {
 
   @GrpcMethod(SERVICE, "history")
   @Access("read")
-  async history(request: HistoryRequest, metadata: Metadata): Promise<HistoryResponse> {
-    return { results: await this.readMemories.history(callerOf(metadata).tenant, parseMemoryRef(request).id) };
+  async history(request: HistoryRequest, metadata: Metadata, call: GrpcCall): Promise<HistoryResponse> {
+    return { results: await this.readMemories.history(callerOf(metadata).tenant, parseMemoryRef(request).id, callEndOf(call)) };
   }
 
   @GrpcMethod(SERVICE, "delete")
@@ -120,8 +120,8 @@ export class IndexerGrpc {
 
   @GrpcMethod(SERVICE, "listAudit")
   @Access("admin")
-  async listAudit(request: ListAuditRequest, metadata: Metadata): Promise<ListAuditResponse> {
-    const { events, nextCursor } = await this.listAudits.list(callerOf(metadata).tenant, parseListAudit(request));
+  async listAudit(request: ListAuditRequest, metadata: Metadata, call: GrpcCall): Promise<ListAuditResponse> {
+    const { events, nextCursor } = await this.listAudits.list(callerOf(metadata).tenant, parseListAudit(request), callEndOf(call));
     return { results: events, nextCursor };
   }
 
@@ -150,7 +150,11 @@ export class IndexerGrpc {
 }
 
 function tenantCallOf(metadata: Metadata, call: GrpcCall): TenantCall {
-  return { ...callerOf(metadata), deadlineMs: callDeadlineMs(call), idempotencyKey: idempotencyKeyOf(metadata) };
+  return { ...callerOf(metadata), ...callEndOf(call), idempotencyKey: idempotencyKeyOf(metadata) };
+}
+
+function callEndOf(call: GrpcCall): CallEnd {
+  return { deadlineMs: callDeadlineMs(call), signal: callSignal(call) };
 }
 
 /** Marks the answer of an earlier request as such. */

@@ -1,6 +1,6 @@
 import { AssertionVerifier } from "@memseal/auth";
 import { ApiKeyMacs, FileProvider, loadSecret } from "@memseal/keys";
-import { ApiKeyLookup, assertSafeRole, assertSchema, createPool, DueTenants, isReachable, TenantDatabase } from "@memseal/storage";
+import { ApiKeyLookup, assertSafeRole, assertSchema, ConnectionShares, createPool, DueTenants, isReachable, TenantDatabase } from "@memseal/storage";
 import { crossTenantCounters, type Logger, type Metrics } from "@memseal/telemetry";
 import { GrpcErrorFilter, TenantGuard } from "@memseal/transport";
 import { Module, type DynamicModule, type OnApplicationShutdown } from "@nestjs/common";
@@ -47,10 +47,12 @@ export class IndexerModule {
     await assertSchema(appPool);
     for (const pool of [appPool, authPool, schedulerPool]) await assertSafeRole(pool);
     const crossTenant = crossTenantCounters(metrics);
-    const database = new TenantDatabase(appPool, {
+    const waits = metrics.counter("memseal_database_waits_total", {});
+    const walls = {
       onForeignRow: () => { crossTenant.reached(); },
       onRefused: () => { crossTenant.refused("row_security"); },
-    });
+    };
+    const database = new TenantDatabase(appPool, walls, new ConnectionShares(APP_CONNECTIONS, (outcome) => { waits.inc({ outcome }); }));
 
     const maintenance = new Maintenance({ database, due: new DueTenants(schedulerPool), metrics, log });
     const failures = metrics.counter("memseal_integrity_failures_total", {});

@@ -1,7 +1,7 @@
 import { toTimestamp, type AuditEvent, type Page } from "@memseal/contracts/indexer";
 import type { UserHash } from "@memseal/crypto";
 import { InvalidArgumentError } from "@memseal/errors";
-import type { AuditRow, AuditStore, TenantDatabase } from "@memseal/storage";
+import type { AuditRow, AuditStore, CallEnd, TenantDatabase } from "@memseal/storage";
 
 export interface AuditPage {
   events: AuditEvent[];
@@ -15,10 +15,10 @@ export class ListAudit {
     private readonly store: AuditStore,
   ) {}
 
-  /** Newest first. @throws InvalidArgumentError for a cursor that is not from here */
-  async list(tenant: UserHash, { limit, cursor }: Page): Promise<AuditPage> {
+  /** Newest first. end: of the call. @throws InvalidArgumentError for a cursor that is not from here */
+  async list(tenant: UserHash, { limit, cursor }: Page, end?: CallEnd): Promise<AuditPage> {
     const before = cursor === undefined ? undefined : decode(cursor);
-    const rows = await this.database.withTenant(tenant, (tx) => this.store.list(tx, { before, limit: limit + 1 }));
+    const rows = await this.database.until(end).withTenant(tenant, (tx) => this.store.list(tx, { before, limit: limit + 1 }));
     const page = rows.slice(0, limit);
     const last = page.at(-1);
     return { events: page.map(toMessage), nextCursor: rows.length > limit && last !== undefined ? encode(last.n) : undefined };

@@ -1,7 +1,7 @@
 import { FIELD, open, OpenError, seal, uuidBytes, type Place, type UserHash } from "@memseal/crypto";
 import { InvalidArgumentError } from "@memseal/errors";
 import type { TenantKeys } from "@memseal/keys";
-import type { TenantDatabase, TenantStore } from "@memseal/storage";
+import type { CallEnd, TenantDatabase, TenantStore } from "@memseal/storage";
 
 const NOT_OURS = "must be the next_cursor of an earlier page";
 /** No row: a cursor is of the tenant alone. */
@@ -16,16 +16,16 @@ export class ListCursors {
   ) {}
 
   /** id: of the last memory of a page. */
-  async encode(tenant: UserHash, id: string): Promise<string> {
-    const { keyring } = await this.keys.forSealing(tenant, await this.#epoch(tenant), 1);
+  async encode(tenant: UserHash, id: string, end?: CallEnd): Promise<string> {
+    const { keyring } = await this.keys.forSealing(tenant, await this.#epoch(tenant, end), 1);
     return seal(uuidBytes(id), keyring, place(tenant)).toString("base64url");
   }
 
   /** @throws InvalidArgumentError unless encode() made it for this tenant */
-  async decode(tenant: UserHash, cursor: string): Promise<string> {
+  async decode(tenant: UserHash, cursor: string, end?: CallEnd): Promise<string> {
     const blob = Buffer.from(cursor, "base64url");
     if (blob.toString("base64url") !== cursor) throw new InvalidArgumentError("cursor", NOT_OURS);
-    const epoch = await this.#epoch(tenant);
+    const epoch = await this.#epoch(tenant, end);
     const { keyring } = await this.keys.get(tenant, epoch);
     try {
       const hex = open(blob, keyring, place(tenant)).toString("hex");
@@ -37,8 +37,8 @@ export class ListCursors {
   }
 
   /** @throws InvalidArgumentError where the tenant has nothing to list: no cursor is its own */
-  async #epoch(tenant: UserHash): Promise<number> {
-    const state = await this.tenants.readState(this.database, tenant);
+  async #epoch(tenant: UserHash, end: CallEnd | undefined): Promise<number> {
+    const state = await this.tenants.readState(this.database.until(end), tenant);
     if (state?.status !== "active") throw new InvalidArgumentError("cursor", NOT_OURS);
     return state.epoch;
   }

@@ -94,7 +94,7 @@ export class Maintenance {
 
   async #seeTo(tenant: UserHash): Promise<void> {
     for (let isMore = true; isMore && !this.#isStopping; ) {
-      const step = await this.spec.database.withTenant(tenant, (tx) => this.#step(tx));
+      const step = await this.spec.database.withTenant(tenant, (tx) => this.#step(tx), { goesFirst: true });
       for (const [kind, count] of Object.entries(step.removed)) this.#removed.inc({ kind }, count);
       isMore = step.isMore;
     }

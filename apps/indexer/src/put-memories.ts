@@ -1,5 +1,5 @@
 import { PutResponse, toTimestamp, type AddedMemory, type PutCommand } from "@memseal/contracts/indexer";
-import type { ReferenceKey, UserHash } from "@memseal/crypto";
+import type { ReferenceKey } from "@memseal/crypto";
 import { AppError, InvalidArgumentError } from "@memseal/errors";
 import type { TenantKeys, TenantKeySet } from "@memseal/keys";
 import { KEPT_VERSIONS, TOMBSTONES_KEPT_MS, type ActiveGeneration, type MemoryRefs, type MemoryStore, type NewSealedMemory, type TenantDatabase, type TenantStore, type TenantTransaction } from "@memseal/storage";
@@ -71,10 +71,10 @@ export class PutMemories {
   }
 
   async #prepare(call: TenantCall, command: PutCommand, active: ActiveGeneration | undefined): Promise<PreparedWrite<AddedMemory[]>> {
-    const embedding = await this.#embeddingOf(call.tenant, command, active ?? (await this.#openTenant(call.tenant, command)));
+    const embedding = await this.#embeddingOf(call, command, active ?? (await this.#openTenant(call, command)));
     const keys = await this.keys.forSealing(call.tenant, embedding.epoch, command.memories.reduce((sum, { chunks }) => sum + sealsOf(chunks.length), 0));
     const chunks = command.memories.reduce((sum, memory) => sum + memory.chunks.length, 0);
-    const plan = () => this.#plan(call.tenant, command, embedding, keys);
+    const plan = () => this.#plan(call, command, embedding, keys);
     const planned = chunks > LARGE_CALL_CHUNKS ? await this.#oneLargeCall(plan) : await plan();
     return {
       keys,
@@ -90,11 +90,13 @@ export class PutMemories {
   }
 
   /** A tenant's first write makes it. Where another first write was faster, its embedding generation is the tenant's. */
-  async #openTenant(tenant: UserHash, { model, dimension }: PutCommand): Promise<ActiveGeneration> {
+  async #openTenant(call: TenantCall, { model, dimension }: PutCommand): Promise<ActiveGeneration> {
+    const { tenant } = call;
+    const database = this.database.until(call);
     const keys = await this.keys.wrapFirst(tenant);
-    const isOpen = await this.database.withTenant(tenant, (tx) => this.tenants.open(tx, keys, { model, dimension, chunker: CHUNKER }));
+    const isOpen = await database.withTenant(tenant, (tx) => this.tenants.open(tx, keys, { model, dimension, chunker: CHUNKER }));
     if (!isOpen) throw new AppError("aborted", "what this user had is being erased; try again");
-    const embedding = await this.tenants.readActiveGeneration(this.database, tenant);
+    const embedding = await this.tenants.readActiveGeneration(database, tenant);
     if (embedding === undefined) throw new AppError("data_loss", "this tenant's embedding generation is missing: restore it from your backup");
     return embedding;
   }
@@ -103,15 +105,16 @@ export class PutMemories {
    * The generation that the call's vectors fit. Of a tenant without a memory a new one takes them: neither a stray vector nor
    * a model of before binds it. @throws as embeddingMismatch says
    */
-  async #embeddingOf(tenant: UserHash, command: PutCommand, active: ActiveGeneration): Promise<ActiveGeneration> {
+  async #embeddingOf(call: TenantCall, command: PutCommand, active: ActiveGeneration): Promise<ActiveGeneration> {
     if (isSameEmbedding(command, active)) return active;
     const embedding = { model: command.model, dimension: command.dimension, chunker: CHUNKER };
-    const generation = await this.database.withTenant(tenant, (tx) => this.tenants.beginGeneration(tx, active.generation, embedding));
+    const generation = await this.database.until(call).withTenant(call.tenant, (tx) => this.tenants.beginGeneration(tx, active.generation, embedding));
     if (generation === undefined) throw embeddingMismatch(command, active, "memories[0].vector");
     return { ...active, ...embedding, generation };
   }
 
-  async #plan(tenant: UserHash, command: PutCommand, { generation }: ActiveGeneration, keys: TenantKeySet): Promise<PlannedMemory[]> {
+  async #plan(call: TenantCall, command: PutCommand, { generation }: ActiveGeneration, keys: TenantKeySet): Promise<PlannedMemory[]> {
+    const { tenant } = call;
     const references: ReferenceKey = await keys.referenceKey();
     const slices = new TimeSlices(SLICE_MS);
     const refsOf: ContentRefs[] = [];
@@ -120,7 +123,7 @@ export class PutMemories {
       await slices.pause();
     }
     const keyRefs = definedOf(refsOf.map(({ keyRef }) => keyRef));
-    const known = keyRefs.length === 0 ? [] : await this.database.withTenant(tenant, (tx) => this.store.findByRefs(tx, { keyRefs, contentRefs: [] }));
+    const known = keyRefs.length === 0 ? [] : await this.database.until(call).withTenant(tenant, (tx) => this.store.findByRefs(tx, { keyRefs, contentRefs: [] }));
     const byKey = new Map(known.filter(({ isExpired }) => !isExpired).map((memory) => [hex(memory.keyRef), memory]));
     const planned: PlannedMemory[] = [];
     for (const [i, { content, chunks, hasOwnVector }] of command.memories.entries()) {

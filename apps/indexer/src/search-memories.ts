@@ -2,7 +2,7 @@ import type { Candidate, IndexerSearchQuery } from "@memseal/contracts/indexer";
 import { OpenError, type UserHash } from "@memseal/crypto";
 import type { TenantKeys } from "@memseal/keys";
 import { metadataFieldsOf, type Hit } from "@memseal/retrieval";
-import type { MemoryStore, SealedMemory, TenantDatabase } from "@memseal/storage";
+import type { CallEnd, MemoryStore, SealedMemory, TenantDatabase } from "@memseal/storage";
 import { bytesOf, CANDIDATES_BYTES } from "./answer-bytes.js";
 import { codePointSlicer } from "./code-points.js";
 import type { DamagedRow, IntegrityFailures } from "./integrity-failures.js";
@@ -29,8 +29,8 @@ export class SearchMemories {
     private readonly damage: IntegrityFailures,
   ) {}
 
-  /** @throws as TenantCache.use and TenantIndex.search */
-  async search(tenant: UserHash, { candidates: wanted, vector, model, asOf, ...query }: IndexerSearchQuery): Promise<SearchOutcome> {
+  /** end: of the call. @throws as TenantCache.use and TenantIndex.search */
+  async search(tenant: UserHash, { candidates: wanted, vector, model, asOf, ...query }: IndexerSearchQuery, end?: CallEnd): Promise<SearchOutcome> {
     const found = await this.cache.use(tenant, ({ index, damaged, model: tenantModel }, now) => {
       // The index refuses a caller's own vector of another dimension; one of the embedder's is no fault of the caller's.
       const modelMismatch = vector !== undefined && model !== undefined && !isSameEmbedding({ model, dimension: vector.length }, { model: tenantModel, dimension: index.dimension });
@@ -40,7 +40,7 @@ export class SearchMemories {
         damagedIds: new Set(damaged.keys()),
         modelMismatch,
       };
-    });
+    }, end);
     if (found === undefined) {
       return { candidates: [], totalMatching: 0, integrityFailures: 0, unknownFields: metadataFieldsOf(query.filter).map((path) => path.join(".")), modelMismatch: false };
     }
@@ -50,7 +50,7 @@ export class SearchMemories {
     for (let next = 0; next < hits.length && candidates.length < wanted && room.bytes > 0;) {
       const batch = hits.slice(next, next + wanted - candidates.length);
       next += batch.length;
-      const { opened, damaged } = await this.#open(tenant, batch, room);
+      const { opened, damaged } = await this.#open(tenant, batch, { room, end });
       candidates.push(...opened);
       for (const { id } of damaged) damagedIds.add(id);
     }
@@ -58,8 +58,8 @@ export class SearchMemories {
   }
 
   /** Those of the hits that are still what the index knows, opened, the best first while there is room. */
-  async #open(tenant: UserHash, hits: readonly Hit[], room: { bytes: number }): Promise<{ opened: Candidate[]; damaged: DamagedRow[] }> {
-    const rows = await this.store.readMemories(this.database.statementsOf(tenant), hits.map(({ memoryId }) => memoryId));
+  async #open(tenant: UserHash, hits: readonly Hit[], { room, end }: { room: { bytes: number }; end: CallEnd | undefined }): Promise<{ opened: Candidate[]; damaged: DamagedRow[] }> {
+    const rows = await this.store.readMemories(this.database.until(end).statementsOf(tenant), hits.map(({ memoryId }) => memoryId));
     const rowOf = new Map(rows.map((row) => [row.id, row]));
     const opened: Candidate[] = [];
     const damaged: SealedMemory[] = [];

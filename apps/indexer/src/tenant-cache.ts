@@ -2,7 +2,7 @@ import { OpenError, type UserHash } from "@memseal/crypto";
 import { AppError, OverQuotaError } from "@memseal/errors";
 import type { TenantKeys } from "@memseal/keys";
 import { TenantIndex } from "@memseal/retrieval";
-import type { ChangePage, MemoryStore, SealedChunk, TenantDatabase, TenantState, TenantStore } from "@memseal/storage";
+import type { CallEnd, ChangePage, MemoryStore, SealedChunk, TenantDatabase, TenantState, TenantStore } from "@memseal/storage";
 import { LRUCache } from "lru-cache";
 import pLimit from "p-limit";
 import { indexedMemory } from "./indexed-memory.js";
@@ -78,11 +78,13 @@ export class TenantCache {
   /**
    * Runs `use` on an index that has everything acknowledged before this call, or returns undefined where the
    * tenant has nothing. `use` is synchronous: nothing can evict the index under it. now: ms since 1970 by the database's clock.
+   * end: of the call, with which it waits for a connection no longer; what brings the index up to date is for others, too.
    * @throws OverQuotaError where the tenant has too many chunks
    */
-  async use<T>(tenant: UserHash, use: (loaded: LoadedTenant, now: number) => T): Promise<T | undefined> {
+  async use<T>(tenant: UserHash, use: (loaded: LoadedTenant, now: number) => T, end?: CallEnd): Promise<T | undefined> {
+    const database = this.database.until(end);
     for (;;) {
-      const state = await this.stores.tenants.readState(this.database, tenant);
+      const state = await this.stores.tenants.readState(database, tenant);
       if (state?.status !== "active") {
         this.drop(tenant);
         return undefined;

@@ -122,7 +122,8 @@ class NothingToCommit extends Error {}
 
 /**
  * Write transactions, one a tenant at a time: they would wait for the tenant's row lock anyhow, and here they wait without
- * a connection each, so that one busy tenant leaves the others theirs. Those that wait together commit together.
+ * a connection each, so that one busy tenant leaves the others theirs. Those that wait together commit together. The turn has the
+ * tenant's next connection: its reads, however many, never keep it from writing.
  */
 export class TenantWrites {
   readonly #queues = new Map<UserHash, Waiting[]>();
@@ -172,7 +173,7 @@ export class TenantWrites {
     const inTime = group.filter((waiting) => !late.includes(waiting));
     try {
       if (inTime.length > 0) {
-        const settled = await this.database.withTenant(tenant, (tx) => this.#runAll(tx, inTime, outcomes));
+        const settled = await this.database.withTenant(tenant, (tx) => this.#runAll(tx, inTime, outcomes), { goesFirst: true });
         if (settled.end !== undefined) this.#chainEnds.set(tenant, { seq: settled.seq, end: settled.end });
       }
     } catch (error) {

@@ -46,7 +46,7 @@ export class UpdateMemory {
         request: () => canonicalJson({ id, ifMatch, changes, vectors: requestOf(chunks, { hasOwnVector: model === "" }) }),
         // A text kept here would outlive its memory: which version it was is enough.
         encode: ({ version }) => Buffer.from(String(version)),
-        decode: (kept) => this.reads.version(call.tenant, id, Number(kept)),
+        decode: (kept) => this.reads.version(call.tenant, id, Number(kept), call),
       },
       prepare: (active) => this.#prepare(call, command, active),
     });
@@ -84,7 +84,7 @@ export class UpdateMemory {
   }
 
   async #read(call: TenantCall, { id, ifMatch, changes }: UpdateCommand, active: ActiveGeneration): Promise<StoredMemory> {
-    const { row, rowChunks } = await this.database.withTenant(
+    const { row, rowChunks } = await this.database.until(call).withTenant(
       call.tenant,
       async (tx) => ({
         row: (await this.store.readMemories(tx, [id]))[0],

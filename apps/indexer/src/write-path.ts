@@ -94,7 +94,7 @@ export class WritePath {
 
   async #attempt<Answer>(call: TenantCall, operation: WriteOperation<Answer>): Promise<Written<Answer>> {
     const key = keyOf(call, operation);
-    const begun = (await this.#beginAsRemembered(call, operation, key)) ?? (await this.#begin(call, operation, key, await this.#look(call.tenant)));
+    const begun = (await this.#beginAsRemembered(call, operation, key)) ?? (await this.#begin(call, operation, key, await this.#look(call)));
     if ("isReplayed" in begun) return begun;
     const { keys, chunks } = begun;
     const references = await keys.referenceKey();
@@ -114,8 +114,9 @@ export class WritePath {
   }
 
   /** The tenant as it is now; undefined where it has nothing. */
-  async #look(tenant: UserHash): Promise<ActiveGeneration | undefined> {
-    const embedding = await this.tenants.readActiveGeneration(this.database, tenant);
+  async #look(call: TenantCall): Promise<ActiveGeneration | undefined> {
+    const { tenant } = call;
+    const embedding = await this.tenants.readActiveGeneration(this.database.until(call), tenant);
     const active = embedding?.status === "active" ? embedding : undefined;
     // Without a model it may get one with any write.
     if (active === undefined || active.model === "") this.#remembered.delete(tenant);
@@ -153,7 +154,7 @@ export class WritePath {
     const references = await (await this.keys.get(call.tenant, epoch)).referenceKey();
     const { keyRef, requestRef } = refsOf(key, references);
     const formerRef = () => key.formerRequest && references.reference("request", key.method, key.formerRequest());
-    const record = await this.database.withTenant(call.tenant, (tx) => this.answers.read(tx, keyRef));
+    const record = await this.database.until(call).withTenant(call.tenant, (tx) => this.answers.read(tx, keyRef));
     if (record === undefined) return undefined;
     if (!record.requestRef.equals(requestRef) && formerRef()?.equals(record.requestRef) !== true) {
       throw new AppError("already_exists", "this idempotency key was used for another request: choose a new one");

@@ -2,6 +2,7 @@ export {
   ApiKeyLookup, createApiKey, listApiKeys, listKeyEvents, revokeApiKey, vouchForApiKeys,
   type Authenticity, type ListedApiKey, type ListedKeyEvent, type NewApiKey, type ResolvedKey,
 } from "./api-key-store.js";
+export { ConnectionShares, type CallEnd, type WaitOutcome } from "./connection-shares.js";
 export { DueTenants } from "./due-tenants.js";
 export { LocalDatabase, localDatabaseUrls, type RoleUrls } from "./local-database.js";
 export { AuditStore, type AuditRow } from "./audit-store.js";

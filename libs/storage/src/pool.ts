@@ -9,6 +9,9 @@ import pg from "pg";
  */
 const PLANNING = "-c enable_seqscan=off -c enable_bitmapscan=off -c plan_cache_mode=force_generic_plan";
 
+/** How long a connection is waited for. */
+export const CONNECTION_TIMEOUT_MS = 2_000;
+
 export interface PoolOptions {
   /** For the one role whose statements read a whole table, of all tenants. */
   readsTables?: boolean;
@@ -21,7 +24,7 @@ export function createPool(url: string, log: Logger, max: number, { readsTables 
   const options = readsTables ? undefined : PLANNING;
   // Never `binary`: pg 8 decodes bytea through UTF-8 then, and corrupts it silently.
   const pool = new pg.Pool({
-    connectionString: url, max, connectionTimeoutMillis: 2_000, statement_timeout: 30_000, application_name: "memseal", options,
+    connectionString: url, max, connectionTimeoutMillis: CONNECTION_TIMEOUT_MS, statement_timeout: 30_000, application_name: "memseal", options,
     // A statement and the transaction around it are sent together, and take one round trip.
     pipeline: true,
   });

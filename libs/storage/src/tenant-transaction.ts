@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import type { UserHash } from "@memseal/crypto";
 import pg from "pg";
+import { ConnectionShares, type CallEnd, type Claim } from "./connection-shares.js";
 import { ForeignRowError, toStorageError } from "./errors.js";
 import { assertTenantStatement } from "./tenant-statement.js";
 
@@ -49,26 +50,36 @@ export class TenantTransaction implements TenantStatements {
   }
 }
 
-export interface TransactionOptions {
+export interface TransactionOptions extends Pick<Claim, "goesFirst"> {
   /** All statements see one moment, and none writes. */
   snapshot?: boolean;
 }
 
-/** The app role's connections. Nothing is read or written outside a tenant's transaction. */
+/**
+ * The app role's connections. Nothing is read or written outside a tenant's transaction, and one tenant's transactions
+ * never hold them all: a wait for a connection ends as ConnectionShares says.
+ */
 export class TenantDatabase {
-  /** pool: of connections that take a statement before the one before it is answered (createPool). */
+  /** pool: of connections that take a statement before the one before it is answered (createPool). shares: of the same pool. */
   constructor(
     private readonly pool: pg.Pool,
     private readonly walls: TenantWalls = { onForeignRow: () => undefined, onRefused: () => undefined },
+    private readonly shares = new ConnectionShares(pool.options.max),
+    private readonly end?: CallEnd,
   ) {}
+
+  /** The same, for a call that waits for no connection any more once it has ended. */
+  until(end: CallEnd | undefined): TenantDatabase {
+    return new TenantDatabase(this.pool, this.walls, this.shares, end);
+  }
 
   /**
    * Runs `work` in one transaction in which row security shows `tenant` and nobody else; commits, or rolls back
    * when it throws. The setting ends with the transaction, so a pooled connection remembers nobody.
    */
-  async withTenant<T>(tenant: UserHash, work: (tx: TenantTransaction) => Promise<T>, { snapshot = false }: TransactionOptions = {}): Promise<T> {
+  async withTenant<T>(tenant: UserHash, work: (tx: TenantTransaction) => Promise<T>, { snapshot = false, goesFirst }: TransactionOptions = {}): Promise<T> {
     const begin = beginAs(tenant, snapshot ? " ISOLATION LEVEL REPEATABLE READ, READ ONLY" : "");
-    return this.#onConnection(async (client) => {
+    return this.#onConnection(tenant, { end: this.end, goesFirst }, async (client) => {
       const tx = new TenantTransaction(client, tenant, Buffer.from(tenant, "hex"), this.walls);
       try {
         await run(client, this.walls, begin);
@@ -93,7 +104,7 @@ export class TenantDatabase {
   async #queryAlone<Row extends pg.QueryResultRow>({ tenant, userHash }: { tenant: UserHash; userHash: Buffer }, sql: string, parameters: unknown[]): Promise<pg.QueryResult<Row>> {
     const begin = beginAs(tenant);
     assertTenantStatement(sql);
-    return this.#onConnection(async (client) => {
+    return this.#onConnection(tenant, { end: this.end }, async (client) => {
       // Sent together: should BEGIN fail, no tenant is set, and row security shows the statement nothing.
       const [, result] = await Promise.all([
         run(client, this.walls, begin),
@@ -106,16 +117,20 @@ export class TenantDatabase {
   }
 
   /** A connection for one transaction. After a failure it goes back rolled back, or not at all. */
-  async #onConnection<T>(work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
-    const client = await this.#connect();
+  async #onConnection<T>(tenant: UserHash, claim: Claim, work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
+    const turn = this.shares.take(tenant, claim);
+    if (turn !== undefined) await turn;
+    let client: pg.PoolClient | undefined;
     let broken = false;
     try {
+      client = await this.#connect();
       return await work(client);
     } catch (error) {
-      broken = await client.query("ROLLBACK").then(() => false, () => true);
+      if (client !== undefined) broken = await client.query("ROLLBACK").then(() => false, () => true);
       throw error;
     } finally {
-      client.release(broken);
+      client?.release(broken);
+      this.shares.giveBack(tenant);
     }
   }
 

@@ -56,6 +56,11 @@ export const METRICS = {
     labels: { reason: ["unauthenticated", "altered"] },
   },
   memseal_database_pool_use_ratio: { type: "ratio", help: "Share of the database connections in use, at each checkout.", labels: {} },
+  memseal_database_waits_total: {
+    type: "counter",
+    help: "Calls that did not have a database connection at once, by how their wait ended.",
+    labels: { outcome: ["served", "full", "timeout", "left"] },
+  },
   memseal_index_bytes: { type: "gauge", help: "Tenant indexes in memory, by estimate.", labels: {} },
   memseal_index_refreshes_total: {
     type: "counter",
