@@ -560,9 +560,16 @@ export const SABOTAGES = [
   {
     name: "fewer scores than passages",
     file: "apps/gateway/src/reranker-client.ts",
-    find: "if (scored.logits.length !== request.passages.length) throw notEachScored();",
+    find: "scored.logits.length < Math.min(atLeast, passages.length) || ",
     replace: "",
     test: { kind: "unit", project: "apps/gateway", spec: "reranker-client", turnsRed: "takes no scores where too few is among them" },
+  },
+  {
+    name: "a shortened rerank does not say so",
+    file: "apps/gateway/src/answer-query.ts",
+    find: "depth: logits.length };",
+    replace: "depth: readable.length };",
+    test: { kind: "unit", project: "apps/gateway", spec: "answer-query", turnsRed: "says how many candidates were scored where there was no time for all" },
   },
   {
     name: "breaker opened by callers in a hurry",

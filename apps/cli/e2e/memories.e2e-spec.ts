@@ -108,7 +108,7 @@ describe("memseal", () => {
     expect(code).toBe(0);
     expect(lines[0]).toMatch(/^rank +score +fused +was +logit +similarity +bm25 +context +decay +memory$/);
     expect(lines[1]).toMatch(/^ +1 +-?\d+\.\d{3} +-?\d+\.\d{3} +\d .* -?\d+\.\d{3} \(\d+\) .*She is allergic to walnuts\.$/);
-    expect(lines.at(-1)).toMatch(/^2 of 2 memories, \d+ ms; reranked$/);
+    expect(lines.at(-1)).toMatch(/^2 of 2 memories, \d+ ms; 2 candidates reranked$/);
     const one = await run("search", "bike", "--filters", '{"tags":{"contains":"food"}}', "--top-k", "1", "--fused-order");
     expect(one.lines).toEqual([expect.stringContaining(`${id}  2023-05-08  She is allergic to walnuts.`), "", expect.stringMatching(/^1 of 1 memories, \d+ ms; in fused order \(reranking: disabled\)$/)]);
 

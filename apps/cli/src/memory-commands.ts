@@ -178,10 +178,10 @@ function ranked(value: number | undefined, rank: number | undefined): string {
   return value === undefined ? "-" : `${value.toFixed(3)} (${rank ?? "-"})`;
 }
 
-function summary({ results, totalMatching, reranked, rerankSkipped, dense, denseSkipped, integrityFailures, unknownFields, latencyMs }: SearchAnswer): string {
+function summary({ results, totalMatching, reranked, rerankSkipped, rerankDepth, dense, denseSkipped, integrityFailures, unknownFields, latencyMs }: SearchAnswer): string {
   return [
     `${results.length} of ${totalMatching} memories, ${latencyMs.total.toFixed(0)} ms`,
-    reranked ? "reranked" : `in fused order (reranking: ${rerankSkipped ?? "off"})`,
+    reranked ? `${rerankDepth} candidates reranked` : `in fused order (reranking: ${rerankSkipped ?? "off"})`,
     ...(dense ? [] : [`by words alone (embedding: ${denseSkipped ?? "off"})`]),
     ...(integrityFailures > 0 ? [`${integrityFailures} left out, since they do not open`] : []),
     ...(unknownFields.length > 0 ? [`no memory has ${unknownFields.map(printable).join(", ")}`] : []),

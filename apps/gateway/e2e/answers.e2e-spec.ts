@@ -47,7 +47,7 @@ describe.each(TRANSPORTS)("over %s", (transport) => {
 
     const found = await mine({ method: "search", json: { query: "Which pet does Caroline have?", top_k: 2, explain: true } });
     expect(found.code).toBe("ok");
-    expect(found.body).toMatchObject({ reranked: true, dense: true, total_matching: 3, integrity_failures: 0, request_id: found.requestId });
+    expect(found.body).toMatchObject({ reranked: true, rerank_depth: 3, dense: true, total_matching: 3, integrity_failures: 0, request_id: found.requestId });
     expect(found.body["results"]).toHaveLength(2);
     expect((found.body["results"] as Json[])[0]).toMatchObject({
       rank: 1,
@@ -58,7 +58,7 @@ describe.each(TRANSPORTS)("over %s", (transport) => {
     });
 
     const fused = await mine({ method: "search", json: { query: "budget", rerank: false } });
-    expect(fused.body).toMatchObject({ reranked: false, rerank_skipped: "disabled" });
+    expect(fused.body).toMatchObject({ reranked: false, rerank_skipped: "disabled", rerank_depth: 0 });
     expect(textsOf(fused.body)[0]).toBe(memories[1].text);
     expect((fused.body["results"] as Json[])[0]).not.toHaveProperty("scores");
 
@@ -224,6 +224,7 @@ describe("HTTP itself", () => {
       expect(metrics).toMatch(new RegExp(`memseal_request_duration_seconds_count{track="stable",method="add",transport="${transport}"} [1-9]`));
     }
     expect(metrics).toMatch(/memseal_reranked_total{track="stable"} \d+/);
+    expect(metrics).toMatch(/memseal_rerank_shortened_total{track="stable"} \d+/);
     expect(metrics).toMatch(/memseal_rerank_skipped_total{reason="disabled",track="stable"} [1-9]/);
     expect(metrics).toMatch(/memseal_dense_skipped_total{reason="open",track="stable"} 0/);
   });

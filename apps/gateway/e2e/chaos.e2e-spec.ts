@@ -207,6 +207,72 @@ describe("a reranker that is asked for ten times what it can do", () => {
   });
 });
 
+describe("a reranker that is asked by more at once than it has time for", () => {
+  const depth = 24;
+  const texts = Array.from({ length: depth }, (_, i) => `Note ${i}: ${MEMORIES[i % 4]} `.repeat(8));
+  let user: string;
+  let hurried: Gateway;
+
+  interface Scored { reranked: boolean; saysDepth: number; skipped: string | undefined; order: string[]; logits: (number | undefined)[] }
+
+  const searched = async (at: Gateway, i: number): Promise<Scored> => {
+    const { code, body } = await at.ask(TRANSPORTS[i % 2], { method: "search", key: user, json: { query: QUERY, top_k: depth, explain: true } });
+    expect({ code, dense: body["dense"] }).toEqual({ code: "ok", dense: true });
+    const results = body["results"] as { memory: { id: string }; scores: { rerank?: number } }[];
+    return {
+      reranked: body["reranked"] as boolean,
+      saysDepth: body["rerank_depth"] as number,
+      skipped: body["rerank_skipped"] as string | undefined,
+      order: results.map(({ memory }) => memory.id),
+      logits: results.map(({ scores }) => scores.rerank),
+    };
+  };
+
+  beforeAll(async () => {
+    user = await stack.createKey("ada-shortened");
+    expect((await gateway.ask("http", { method: "add", key: user, json: { memories: texts.map((text) => ({ text })) } })).code).toBe("ok");
+    hurried = await stack.startGateway({ ...PRODUCTION, MEMSEAL_RERANK_TIMEOUT_MS: "400", MEMSEAL_RERANK_MIN_DEPTH: "2" });
+  });
+  afterAll(() => hurried.stop());
+
+  it("scores the first of what each found, says how many, gives them the scores they have alone, and leaves the others behind in fused order", async () => {
+    const patient = await stack.startGateway();
+    const alone = await searched(patient, 0);
+    expect(alone).toMatchObject({ reranked: true, saysDepth: depth });
+    const logitOf = new Map(alone.order.map((id, i) => [id, alone.logits[i]]));
+    const { body } = await patient.ask("http", { method: "search", key: user, json: { query: QUERY, top_k: depth, rerank: false } });
+    const fused = (body["results"] as { memory: { id: string } }[]).map(({ memory }) => memory.id);
+
+    const all: Scored[] = [];
+    const isEnough = () => all.filter(({ saysDepth }) => saysDepth > 0 && saysDepth < depth).length >= 10;
+    for (let round = 0; round < 20 && !isEnough(); round++) all.push(...(await Promise.all(Array.from({ length: 12 }, (_, i) => searched(hurried, i)))));
+
+    for (const { reranked, saysDepth, skipped, order, logits } of all) {
+      if (!reranked) {
+        expect(skipped).toMatch(/^(overloaded|timeout)$/);
+        expect({ saysDepth, order }).toEqual({ saysDepth: 0, order: fused });
+        continue;
+      }
+      expect(saysDepth).toBeGreaterThanOrEqual(2);
+      expect([...order.slice(0, saysDepth)].sort()).toEqual(fused.slice(0, saysDepth).sort());
+      expect(order.slice(saysDepth)).toEqual(fused.slice(saysDepth));
+      expect(logits).toEqual(order.map((id, i) => (i < saysDepth ? logitOf.get(id) : undefined)));
+    }
+    const shortened = all.filter(({ saysDepth }) => saysDepth > 0 && saysDepth < depth).length;
+    expect(shortened).toBeGreaterThanOrEqual(10);
+    expect(await (await hurried.fetch("/metrics")).text()).toContain(`memseal_rerank_shortened_total{track="stable"} ${shortened}\n`);
+    await patient.stop();
+  });
+
+  it("scores all of a caller's own documents, or none", async () => {
+    const answers = await Promise.all(Array.from({ length: 12 }, (_, i) => hurried.ask(TRANSPORTS[i % 2], { method: "rerank", key: user, json: { query: QUERY, documents: texts }, headers: { "request-timeout-ms": "400" } })));
+    for (const { code, body } of answers) {
+      if (code === "ok") expect(body["results"]).toHaveLength(depth);
+      else expect(["resource_exhausted", "deadline_exceeded"]).toContain(code);
+    }
+  });
+});
+
 describe("what happened", () => {
   it("was counted by its reason, and no process fell over", async () => {
     const metrics = await (await gateway.fetch("/metrics")).text();

@@ -32,7 +32,7 @@ describe("the client", () => {
     expect(await ada.add("The bike is in the garage.")).toMatchObject({ event: "duplicate", id: bike.id });
 
     const found = await ada.search("Which pet is there?", { topK: 2, explain: true, filters: { agentId: "assistant", occurredAt: { lt: new Date("2024-01-01") } } });
-    expect(found).toMatchObject({ totalMatching: 1, dense: true, reranked: true, integrityFailures: 0, unknownFields: [], results: [{ rank: 1, originalRank: 1, scores: { bm25: expect.any(Number) as number, fused: expect.any(Number) as number } }] });
+    expect(found).toMatchObject({ totalMatching: 1, dense: true, reranked: true, rerankDepth: 1, integrityFailures: 0, unknownFields: [], results: [{ rank: 1, originalRank: 1, scores: { bm25: expect.any(Number) as number, fused: expect.any(Number) as number } }] });
     expect(found.results[0].memory).toEqual(await ada.get(dog.id));
     expect(found.results[0].memory).toMatchObject({ agentId: "assistant", occurredAt: "2023-05-08T13:56:00.000Z", metadata: { snake_case: { camelCase: [1, null] } }, version: 1 });
 
@@ -40,8 +40,8 @@ describe("the client", () => {
     expect(events.map(({ type }) => type)).toEqual(["results", "reranked", "done"]);
     const [first, second] = events;
     if (first.type !== "results" || second.type !== "reranked") throw new Error("not in order");
-    expect(first.answer).toMatchObject({ reranked: false, totalMatching: 4 });
-    expect(second.order).toHaveLength(2);
+    expect(first.answer).toMatchObject({ reranked: false, rerankDepth: 0, totalMatching: 4 });
+    expect([second.order.length, second.rerankDepth]).toEqual([2, 4]);
 
     expect((await collect(ada.list({ limit: 1, filters: { runId: "chat" } }))).map(({ position }) => position)).toEqual([1, 0]);
 

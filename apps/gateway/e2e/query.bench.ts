@@ -61,6 +61,9 @@ async function add(gateway: Gateway, key: string, memories: object[]): Promise<v
 interface Asked {
   ms: number;
   isReranked: boolean;
+  /** Why not. */
+  skipped: string | undefined;
+  depth: number;
   latencyMs: Record<string, number>;
 }
 
@@ -68,7 +71,7 @@ async function query(gateway: Gateway, key: string): Promise<Asked> {
   const startedAt = performance.now();
   const { code, body } = await gateway.ask("grpc", { method: "search", key, json: { query: text(8) } });
   if (code !== "ok" || body["dense"] !== true) throw new Error(`a query was not answered whole: ${code} ${String(body["dense_skipped"])}`);
-  return { ms: performance.now() - startedAt, isReranked: body["reranked"] === true, latencyMs: body["latency_ms"] as Record<string, number> };
+  return { ms: performance.now() - startedAt, isReranked: body["reranked"] === true, skipped: body["rerank_skipped"] as string | undefined, depth: Number(body["rerank_depth"]), latencyMs: body["latency_ms"] as Record<string, number> };
 }
 
 async function measure(gateway: Gateway, key: string): Promise<Figure[]> {
@@ -93,9 +96,22 @@ async function measure(gateway: Gateway, key: string): Promise<Figure[]> {
     { what: "reranked, 1 in flight", values: alone.map(share), unit: "of 1", commit: 1 },
     { what: `whole query p95, ${AT_ONCE} in flight`, values: many.map((round) => p95(round.map(({ ms }) => ms))), unit: "ms", lowerIsBetter: true },
     { what: `answered in time, ${AT_ONCE} in flight`, values: [1], unit: "of 1", commit: 1, note: "any other answer ends the bench" },
-    { what: `reranked, ${AT_ONCE} in flight`, values: many.map(share), unit: "of 1", commit: 0.5, aim: 0.9 },
+    { what: `reranked, ${AT_ONCE} in flight`, values: many.map(share), unit: "of 1", commit: 0.5, aim: 0.9, note: skipsOf(many.flat()) },
+    { what: "of them, median of candidates scored", values: many.map(depthOf), unit: "of 24" },
     { what: `queries, ${AT_ONCE} in flight`, values: [(many.flat().length * 1_000) / manyMs], unit: "1/s" },
   ];
+}
+
+/** The middle of what reranked searches had scored. */
+function depthOf(asked: readonly Asked[]): number {
+  const depths = asked.filter(({ isReranked }) => isReranked).map(({ depth }) => depth).sort((a, b) => a - b);
+  return depths[depths.length >> 1] ?? 0;
+}
+
+function skipsOf(asked: readonly Asked[]): string {
+  const skips = asked.flatMap(({ skipped }) => skipped ?? []);
+  const counts = [...new Set(skips)].sort().map((reason) => `${skips.filter((one) => one === reason).length} ${reason}`);
+  return `skipped: ${counts.join(", ") || "none"} of ${asked.length}`;
 }
 
 const p95 = (values: readonly number[]) => [...values].sort((a, b) => a - b)[Math.floor(values.length * 0.95)] ?? NaN;

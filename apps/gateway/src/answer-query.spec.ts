@@ -14,9 +14,23 @@ describe("answerQuery", () => {
       ["2", 1, 3, 6],
       ["1", 2, 2, 5],
     ]);
-    expect(answer).toMatchObject({ reranked: true, dense: true, totalMatching: 9, integrityFailures: 1, requestId: "r-1" });
+    expect(answer).toMatchObject({ reranked: true, rerankDepth: 3, dense: true, totalMatching: 9, integrityFailures: 1, requestId: "r-1" });
     expect(answer.rerankSkipped ?? answer.denseSkipped).toBeUndefined();
-    expect(seen).toMatchObject({ skips: [], reranked: 1, stages: ["embed", "search", "rerank"] });
+    expect(seen).toMatchObject({ skips: [], reranked: 1, shortened: 0, stages: ["embed", "search", "rerank"] });
+  });
+
+  it("says how many candidates were scored where there was no time for all, and leaves the others behind them in fused order", async () => {
+    const { parts, seen } = world();
+    const asked: unknown[] = [];
+    parts.reranker.rerank = (_, { passages, atLeast }) => {
+      asked.push(passages.length, atLeast);
+      return Promise.resolve({ model: "r", logits: [0, 4], tokens: 6 });
+    };
+    const answer = await answerQuery(parts, call, query({ topK: 4, explain: true }));
+    expect(asked).toEqual([3, 2]);
+    expect(answer.results.map(({ memory, scores }) => [memory?.id, scores?.rerank])).toEqual([["1", 4], ["0", 0], ["2", undefined], ["3", undefined]]);
+    expect({ reranked: answer.reranked, depth: answer.rerankDepth }).toEqual({ reranked: true, depth: 2 });
+    expect(seen).toMatchObject({ skips: [], reranked: 1, shortened: 1 });
   });
 
   it("is in fused order beyond the caller's rate of reranks, and says so", async () => {
@@ -53,7 +67,7 @@ describe("answerQuery", () => {
     parts.reranker.rerank = () => Promise.reject(error);
     const answer = await answerQuery(parts, call, query({ explain: true }));
     expect(idsOf(answer)).toEqual(["0", "1"]);
-    expect(answer).toMatchObject({ reranked: false, rerankSkipped: reason, dense: true });
+    expect(answer).toMatchObject({ reranked: false, rerankSkipped: reason, rerankDepth: 0, dense: true });
     expect(answer.results[0]).toMatchObject({ rank: 1, score: 4 });
     expect(answer.results[0]?.originalRank).toBeUndefined();
     expect(seen.skips).toEqual([`rerank ${reason}`]);

@@ -27,8 +27,9 @@ export interface QueryParts {
   embedBreaker: Breaker;
   rerankBreaker: Breaker;
   ranking: {
-    /** How many candidates are scored. */
+    /** How many candidates are scored, and how many are enough where there is no time for all. */
     depth: number;
+    minDepth: number;
     /** What a logit counts beside the fused score. */
     weight: number;
   };
@@ -38,6 +39,8 @@ export interface QueryParts {
   onDenseSkipped: (reason: DenseSkip) => void;
   /** The cross-encoder has put an answer in order. */
   onReranked: () => void;
+  /** It had no time for all candidates that it was to score. */
+  onRerankShortened: () => void;
   onRerankSkipped: (reason: RerankSkip) => void;
   /** Told how long a step took, where it was taken. */
   onStage: (stage: Stage, ms: number) => void;
@@ -74,12 +77,13 @@ export async function find(parts: QueryParts, call: TenantCall, query: SearchQue
 }
 
 /** The first top_k of a ranking as callers see them. */
-export function toAnswer(call: TenantCall, query: SearchQuery, found: Found, { ranked, isReranked, skipped, ms }: Ranking): SearchAnswer {
+export function toAnswer(call: TenantCall, query: SearchQuery, found: Found, { ranked, isReranked, depth, skipped, ms }: Ranking): SearchAnswer {
   const { denseSkipped, totalMatching, integrityFailures, unknownFields } = found;
   return {
     results: ranked.slice(0, query.topK).map((result, i) => toResult(result, { rank: i + 1, isReranked, explain: query.explain })),
     reranked: isReranked,
     rerankSkipped: skipped,
+    rerankDepth: depth,
     dense: denseSkipped === undefined,
     denseSkipped,
     totalMatching,
@@ -150,13 +154,15 @@ export interface Ranked {
 export interface Ranking {
   ranked: Ranked[];
   isReranked: boolean;
+  /** How many candidates, of the first, were scored. */
+  depth: number;
   skipped?: RerankSkip | undefined;
   /** How long it took. */
   ms: number;
 }
 
 export function fusedRanking(candidates: readonly WholeCandidate[]): Ranking {
-  return { ranked: candidates.map((candidate, i) => ({ candidate, originalRank: i + 1, score: candidate.scores.fused })), isReranked: false, ms: 0 };
+  return { ranked: candidates.map((candidate, i) => ({ candidate, originalRank: i + 1, score: candidate.scores.fused })), isReranked: false, depth: 0, ms: 0 };
 }
 
 /** The candidates as the cross-encoder would have them, or in fused order where it is not asked or does not answer. */
@@ -167,25 +173,28 @@ export async function rank(parts: QueryParts, call: TenantCall, query: SearchQue
 }
 
 async function rerank(
-  { reranker, rerankBreaker, ranking, mayRerank, flags, onReranked, onStage }: QueryParts,
+  { reranker, rerankBreaker, ranking, mayRerank, flags, onReranked, onRerankShortened, onStage }: QueryParts,
   call: TenantCall,
   { query, rerank: isAsked }: SearchQuery,
   candidates: readonly WholeCandidate[],
-): Promise<Pick<Ranking, "ranked" | "skipped">> {
-  const { ranked: fused } = fusedRanking(candidates);
-  if (!isAsked) return { ranked: fused, skipped: "disabled" };
-  if (!flags.isOn("rerank")) return { ranked: fused, skipped: "off" };
+): Promise<Pick<Ranking, "ranked" | "depth" | "skipped">> {
+  const { ranked: fused, depth } = fusedRanking(candidates);
+  if (!isAsked) return { ranked: fused, depth, skipped: "disabled" };
+  if (!flags.isOn("rerank")) return { ranked: fused, depth, skipped: "off" };
   const passages = candidates.slice(0, ranking.depth).map(({ memory, passage }) => passageText(memory, passage.text));
   const readable = passages.filter((passage) => passage !== undefined);
-  if (readable.length === 0) return { ranked: fused };
-  if (!mayRerank(call.caller)) return { ranked: fused, skipped: "overloaded" };
-  const { value: outcome, ms } = await timed(() => rerankBreaker.run((signal, deadlineMs) => reranker.rerank({ ...call, signal, deadlineMs }, { query, passages: readable }), optional(call)));
+  if (readable.length === 0) return { ranked: fused, depth };
+  if (!mayRerank(call.caller)) return { ranked: fused, depth, skipped: "overloaded" };
+  const request = { query, passages: readable, atLeast: ranking.minDepth };
+  const { value: outcome, ms } = await timed(() => rerankBreaker.run((signal, deadlineMs) => reranker.rerank({ ...call, signal, deadlineMs }, request), optional(call)));
   onStage("rerank", ms);
   call.signal.throwIfAborted();
-  if (!outcome.ok) return { ranked: fused, skipped: outcome.skipped };
+  if (!outcome.ok) return { ranked: fused, depth, skipped: outcome.skipped };
+  const { logits } = outcome.value;
   onReranked();
-  const logits = outcome.value.logits.values();
-  return { ranked: blend(fused, passages.map((passage) => (passage === undefined ? undefined : logits.next().value)), ranking.weight) };
+  if (logits.length < readable.length) onRerankShortened();
+  const next = logits.values();
+  return { ranked: blend(fused, passages.map((passage) => (passage === undefined ? undefined : next.next().value)), ranking.weight), depth: logits.length };
 }
 
 export function toResult({ candidate, originalRank, score, logit }: Ranked, { rank, isReranked, explain }: { rank: number; isReranked: boolean; explain: boolean }): SearchResult {

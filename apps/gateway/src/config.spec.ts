@@ -18,6 +18,7 @@ describe("the gateway's variables", () => {
       MEMSEAL_GRPC_ADDRESS: "127.0.0.1:7481",
       MEMSEAL_RERANK_TIMEOUT_MS: 250,
       MEMSEAL_RERANK_DEPTH: 24,
+      MEMSEAL_RERANK_MIN_DEPTH: 12,
       MEMSEAL_RERANK_WEIGHT: 0.5,
       MEMSEAL_TRACK: "stable",
     });

@@ -67,6 +67,8 @@ export const gatewayConfig = z.object({
   MEMSEAL_RERANK_TIMEOUT_MS: z.coerce.number().int().min(1).max(10_000).default(250),
   /** How many of the best candidates are scored. */
   MEMSEAL_RERANK_DEPTH: z.coerce.number().int().min(1).max(100).default(24),
+  /** How many are enough where there is no time for all; the depth or more: a search is not shortened. */
+  MEMSEAL_RERANK_MIN_DEPTH: z.coerce.number().int().min(1).max(100).default(12),
   /** What a logit counts beside the fused score. */
   MEMSEAL_RERANK_WEIGHT: z.coerce.number().min(0).max(10).default(0.5),
   /** How long a request may take to arrive, its body included: longer than any deadline. */

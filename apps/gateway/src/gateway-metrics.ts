@@ -34,6 +34,7 @@ export class GatewayMetrics {
   readonly #firstValue;
   readonly #stages;
   readonly #reranked;
+  readonly #rerankShortened;
   readonly #rerankSkipped;
   readonly #denseSkipped;
 
@@ -44,6 +45,7 @@ export class GatewayMetrics {
     this.#firstValue = metrics.latency("memseal_time_to_first_value_seconds", { method: STREAMS });
     this.#stages = metrics.latency("memseal_search_stage_duration_seconds", { stage: STAGES });
     this.#reranked = metrics.counter("memseal_reranked_total", {});
+    this.#rerankShortened = metrics.counter("memseal_rerank_shortened_total", {});
     this.#rerankSkipped = metrics.counter("memseal_rerank_skipped_total", { reason: RERANK_SKIPS });
     this.#denseSkipped = metrics.counter("memseal_dense_skipped_total", { reason: DENSE_SKIPS });
   }
@@ -71,6 +73,10 @@ export class GatewayMetrics {
 
   reranked(): void {
     this.#reranked.inc();
+  }
+
+  rerankShortened(): void {
+    this.#rerankShortened.inc();
   }
 
   rerankSkipped(reason: string): void {

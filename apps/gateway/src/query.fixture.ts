@@ -16,12 +16,12 @@ export const query = (parts: Partial<SearchQuery> = {}): SearchQuery => ({ query
 interface World {
   parts: QueryParts;
   /** What the services were asked, and what was told of it. */
-  seen: { search?: SearchRequest; passages?: string[]; skips: string[]; stages: string[]; reranked: number };
+  seen: { search?: SearchRequest; passages?: string[]; skips: string[]; stages: string[]; reranked: number; shortened: number };
 }
 
 /** Four memories, "0" to "3" in fused order; the cross-encoder prefers later ones. */
 export function world(changes: Partial<QueryParts> = {}): World {
-  const seen: World["seen"] = { skips: [], stages: [], reranked: 0 };
+  const seen: World["seen"] = { skips: [], stages: [], reranked: 0, shortened: 0 };
   const at = toTimestamp(new Date("2023-05-08T00:00:00Z"));
   const parts: QueryParts = {
     indexer: {
@@ -44,12 +44,13 @@ export function world(changes: Partial<QueryParts> = {}): World {
     },
     embedBreaker: new Breaker({ name: "embed", timeoutMs: 50 }),
     rerankBreaker: new Breaker({ name: "rerank", timeoutMs: 50 }),
-    ranking: { depth: 3, weight: 0.5 },
+    ranking: { depth: 3, minDepth: 2, weight: 0.5 },
     mayRerank: () => true,
     flags: { isOn: () => true },
     onStage: (stage) => { seen.stages.push(stage); },
     onDenseSkipped: (reason) => seen.skips.push(`dense ${reason}`),
     onReranked: () => { seen.reranked++; },
+    onRerankShortened: () => { seen.shortened++; },
     onRerankSkipped: (reason) => seen.skips.push(`rerank ${reason}`),
     ...changes,
   };

@@ -70,6 +70,20 @@ describe("RerankerClient", () => {
     await expect(client.rerank(callOf("0"), request)).rejects.toMatchObject({ code: "internal" });
   });
 
+  it("takes the scores of the first so many where these are enough, and no fewer", async () => {
+    const enough = { ...request, atLeast: 1 };
+    for (const given of [[1.5], [1.5, -2]]) {
+      logits = given;
+      expect((await client.rerank(callOf("0"), enough)).logits).toEqual(given);
+    }
+    for (const given of [[], [1, 2, 3]]) {
+      logits = given;
+      await expect(client.rerank(callOf("0"), enough)).rejects.toMatchObject({ code: "internal" });
+    }
+    logits = [1.5];
+    await expect(client.rerank(callOf("0"), { ...request, atLeast: 12 })).rejects.toMatchObject({ code: "internal" });
+  });
+
   it.each([
     ["NaN", [part([0], [1]), part([1], [NaN])]],
     ["too few", [part([0], [1])]],

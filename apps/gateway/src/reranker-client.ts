@@ -50,10 +50,11 @@ export class RerankerClient {
     }
   }
 
-  /** One finite logit a passage, in their order. */
+  /** One finite logit a passage, in their order; with atLeast, of the first so many or more. */
   async rerank(call: TenantCall, request: RerankRequest): Promise<RerankResponse> {
     const scored = await unary(this.#reranker, RerankerService.rerank, request, this.#context("reranker", call));
-    if (scored.logits.length !== request.passages.length) throw notEachScored();
+    const { passages, atLeast = passages.length } = request;
+    if (scored.logits.length < Math.min(atLeast, passages.length) || scored.logits.length > passages.length) throw notEachScored();
     assertFinite(scored.logits);
     return scored;
   }

@@ -26,7 +26,7 @@ describe("streamQuery", () => {
     const events = await eventsOf(streamQuery(world().parts, call, query({ explain: true })));
     expect(events).toMatchObject([
       { $case: "results", value: { reranked: false, dense: true, totalMatching: 9, integrityFailures: 1, requestId: "r-1", results: [{ memory: { id: "0" }, rank: 1, score: 4 }, { memory: { id: "1" }, rank: 2, score: 3 }] } },
-      { $case: "reranked", value: { order: [{ id: "2", score: 6 }, { id: "1", score: 5 }], added: [{ memory: { id: "2" }, rank: 1, originalRank: 3, score: 6, scores: { rerank: 8 } }], removed: ["0"] } },
+      { $case: "reranked", value: { order: [{ id: "2", score: 6 }, { id: "1", score: 5 }], added: [{ memory: { id: "2" }, rank: 1, originalRank: 3, score: 6, scores: { rerank: 8 } }], removed: ["0"], rerankDepth: 3 } },
       { $case: "done", value: { latencyMs: { embed: expect.any(Number) as number, search: expect.any(Number) as number, rerank: expect.any(Number) as number, total: expect.any(Number) as number } } },
     ]);
     expect(events[0]).toMatchObject({ value: { rerankSkipped: undefined, results: [{ originalRank: undefined }, {}] } });

@@ -1,6 +1,6 @@
 import { DeadlineExceededError, OverloadedError } from "@memseal/errors";
 import fc from "fast-check";
-import { Batcher, oneAtATime, type CallScope, type LaneSpec, type Work } from "./batcher.js";
+import { Batcher, fittingCount, oneAtATime, type CallScope, type LaneSpec, type Work } from "./batcher.js";
 
 const patient = (caller = "a"): CallScope => ({ signal: new AbortController().signal, deadlineMs: Infinity, caller });
 
@@ -45,6 +45,16 @@ function sized(maxTokens: number): { work: Work<string, string, string>; runs: s
     },
   };
 }
+
+/** An item is 10 tokens and takes 20 ms. */
+const SLOW: Work<string, string, string> = {
+  run: async (_worker, items) => {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    return [...items];
+  },
+  tokensOf: () => 10,
+  maxTokens: 0,
+};
 
 describe("Batcher", () => {
   it("gives results in the order of the items, whatever ends first, and each as soon as it is known", async () => {
@@ -201,6 +211,54 @@ describe("callers", () => {
   });
 });
 
+describe("a call that may be shortened", () => {
+  const calls = fc.record({
+    tokens: fc.array(fc.integer({ min: 1, max: 256 }), { minLength: 1, maxLength: 100 }),
+    atLeast: fc.integer({ min: 1, max: 120 }),
+    aheadTokens: fc.integer({ min: 0, max: 20_000 }),
+    inTimeTokens: fc.integer({ min: -1_000, max: 40_000 }),
+  });
+  const sumOf = (tokens: readonly number[]) => tokens.reduce((sum, one) => sum + one, 0);
+
+  it("is of no fewer items than are enough, of no more than there are, and beyond what is enough of no more than are done in 0.6 of its time", () => {
+    fc.assert(fc.property(calls, ({ tokens, ...rest }) => {
+      const count = fittingCount(tokens, rest);
+      const enough = Math.min(rest.atLeast, tokens.length);
+      expect(count >= enough && count <= tokens.length).toBe(true);
+      const doneAt = (items: number) => rest.aheadTokens + sumOf(tokens.slice(0, items));
+      if (count > enough) expect(doneAt(count)).toBeLessThanOrEqual(0.6 * rest.inTimeTokens);
+      if (count < tokens.length) expect(doneAt(count + 1)).toBeGreaterThan(0.6 * rest.inTimeTokens);
+    }));
+  });
+
+  it("is of no fewer items with more time or less ahead", () => {
+    fc.assert(fc.property(calls, fc.nat(10_000), ({ tokens, ...rest }, more) => {
+      const count = fittingCount(tokens, rest);
+      expect(fittingCount(tokens, { ...rest, inTimeTokens: rest.inTimeTokens + more })).toBeGreaterThanOrEqual(count);
+      expect(fittingCount(tokens, { ...rest, aheadTokens: rest.aheadTokens + more })).toBeLessThanOrEqual(count);
+    }));
+  });
+
+  it("leaves those who come next their part: the first are of the most items, and the last are not refused", async () => {
+    const batcher = new Batcher<string, "one">(["w"], { one: lane(Infinity) });
+    await batcher.submit("one", SLOW, ["a"], patient());
+    // 0.6 of the time is enough for 45 items of 20 ms.
+    const scope = { ...patient(), deadlineMs: Date.now() + 1_500 };
+    const counts = Array.from({ length: 4 }, () => {
+      const items = batcher.fitting("one", Array<number>(20).fill(10), 2, scope);
+      batcher.enter("one", SLOW, { items, tokens: 10 * items }, scope);
+      return items;
+    });
+    expect(counts).toEqual([...counts].sort((a, b) => b - a));
+    expect(counts[0]).toBeGreaterThan(10);
+    expect(counts.at(-1)).toBe(2);
+  });
+
+  it("is of all its items while nothing has run", () => {
+    expect(batcherOf(["w"]).fitting("query", [10, 10, 10], 1, { ...patient(), deadlineMs: Date.now() })).toBe(3);
+  });
+});
+
 describe("a call", () => {
   it("is refused at once when too much is ahead", async () => {
     const batcher = batcherOf(["a"], { query: lane(2), document: lane(3) });
@@ -223,23 +281,29 @@ describe("a call", () => {
   });
 
   it("that could not be done before its deadline is refused at once, once it is known how long things take", async () => {
-    const slow: Work<string, string, string> = {
-      run: async (_worker, items) => {
-        await new Promise((resolve) => setTimeout(resolve, 20));
-        return [...items];
-      },
-      tokensOf: () => 10,
-      maxTokens: 0,
-    };
     const batcher = new Batcher<string, "one">(["w"], { one: lane(Infinity) });
-    await batcher.submit("one", slow, ["a"], patient());
-    const ahead = batcher.submit("one", slow, Array<string>(10).fill("b"), patient("x"));
+    await batcher.submit("one", SLOW, ["a"], patient());
+    const ahead = batcher.submit("one", SLOW, Array<string>(10).fill("b"), patient("x"));
     const hurried = { ...patient("y"), deadlineMs: Date.now() + 60 };
     // 9 items of 20 ms are ahead, a turn of theirs; alone it would be tried.
-    await expect(batcher.submit("one", slow, ["c"], hurried)).rejects.toThrow(OverloadedError);
-    await expect(batcher.submit("one", slow, ["d"], { ...patient("y"), deadlineMs: Date.now() + 2_000 })).resolves.toEqual(["d"]);
+    await expect(batcher.submit("one", SLOW, ["c"], hurried)).rejects.toThrow(OverloadedError);
+    await expect(batcher.submit("one", SLOW, ["d"], { ...patient("y"), deadlineMs: Date.now() + 2_000 })).resolves.toEqual(["d"]);
     await ahead;
-    await expect(batcher.submit("one", slow, ["e"], { ...patient("y"), deadlineMs: Date.now() + 60 })).resolves.toEqual(["e"]);
+    await expect(batcher.submit("one", SLOW, ["e"], { ...patient("y"), deadlineMs: Date.now() + 60 })).resolves.toEqual(["e"]);
+  });
+
+  it("is not refused because tokens are fewer than was thought", async () => {
+    const batcher = new Batcher<string, "one">(["w"], { one: lane(Infinity) });
+    const enter = (items: number, timeMs: number) => {
+      const call = batcher.enter("one", SLOW, { items, tokens: 100 * items }, { ...patient(), deadlineMs: Date.now() + timeMs });
+      for (let i = 0; i < items; i++) call.add(i, "a");
+      return call.done;
+    };
+    await enter(1, 10_000);
+    const ahead = enter(10, 10_000);
+    // 200 ms are ahead of it, where 2 ms for each of the ten tokens of an item would make 2 s of a guess of 100.
+    await expect(enter(1, 1_000)).resolves.toHaveLength(1);
+    await ahead;
   });
 
   it("whose caller left is dropped before it gets into a run, and makes room at once", async () => {

@@ -50,8 +50,16 @@ export interface BatcherObserver<LaneName> {
   onDone?(lane: LaneName, call: { queuedMs: number; ranMs: number }): void;
 }
 
+/** Items, and the tokens that they have together. */
+interface Cost {
+  items: number;
+  tokens: number;
+}
+
 /** How much of the newest run counts in the time that a token is expected to take. */
 const NEWEST = 0.1;
+/** Of the time of a call that may be shortened: what it takes beyond that, it would take from those who come next. */
+const SHARE = 0.6;
 
 interface Entry<Worker> {
   readonly call: Call<Worker>;
@@ -72,7 +80,7 @@ interface Lane<Worker> extends LaneSpec {
   readonly name: string;
   /** Callers of whom something waits, in the order of their turns. */
   readonly callers: Caller<Worker>[];
-  /** Undefined until something ran. */
+  /** Of a worker, by the tokens that were expected: where these are guessed badly, they are so of what waits, too. Undefined until something ran. */
   msPerToken: number | undefined;
 }
 
@@ -123,6 +131,14 @@ export class Batcher<Worker, LaneName extends string> {
     return call.done;
   }
 
+  /** How many items of a call, from the first, to enter it with (fittingCount). Where there is no time for atLeast either, `enter` refuses it. */
+  fitting(lane: LaneName, tokens: readonly number[], atLeast: number, scope: CallScope): number {
+    const { msPerToken } = this.#lane(lane);
+    if (msPerToken === undefined) return tokens.length;
+    const ahead = this.#ahead(lane, tokens.length, scope.caller);
+    return fittingCount(tokens, { atLeast, aheadTokens: ahead.tokens, inTimeTokens: ((scope.deadlineMs - Date.now()) * this.#workers) / msPerToken });
+  }
+
   /**
    * Admits a call whose items are yet to come. expected: how many they are, and what they are thought to cost together.
    * @throws OverloadedError, AppError `cancelled`
@@ -130,7 +146,7 @@ export class Batcher<Worker, LaneName extends string> {
   enter<Item, Result>(
     lane: LaneName,
     work: Work<Worker, Item, Result>,
-    expected: { items: number; tokens: number },
+    expected: Readonly<Cost>,
     scope: CallScope,
     onResult: (index: number, result: Result) => void = () => undefined,
   ): OpenCall<Item, Result> {
@@ -162,7 +178,17 @@ export class Batcher<Worker, LaneName extends string> {
   }
 
   /** @throws OverloadedError */
-  #assertRoom(name: LaneName, { items, tokens }: { items: number; tokens: number }, { caller, deadlineMs }: CallScope): void {
+  #assertRoom(name: LaneName, { items, tokens }: Cost, { caller, deadlineMs }: CallScope): void {
+    const { capacity, msPerToken } = this.#lane(name);
+    const ahead = this.#ahead(name, items, caller);
+    if (ahead.items >= capacity) throw new OverloadedError("too much work is waiting; try again shortly");
+    if (ahead.tokens === 0 || msPerToken === undefined) return;
+    const doneMs = Date.now() + ((ahead.tokens + tokens) * msPerToken) / this.#workers;
+    if (doneMs > deadlineMs) throw new OverloadedError("what is waiting would take longer than this call has; try again shortly");
+  }
+
+  /** What comes before a call of so many items, the call's own caller's included. */
+  #ahead(name: LaneName, items: number, caller: string): Cost {
     const lane = this.#lane(name);
     const ahead = { items: 0, tokens: 0 };
     for (const one of this.#lanes.values()) {
@@ -181,10 +207,7 @@ export class Batcher<Worker, LaneName extends string> {
       ahead.items += theirs.items * part;
       ahead.tokens += theirs.tokens * part;
     }
-    if (ahead.items >= lane.capacity) throw new OverloadedError("too much work is waiting; try again shortly");
-    if (ahead.tokens === 0 || lane.msPerToken === undefined) return;
-    const doneMs = Date.now() + ((ahead.tokens + tokens) * lane.msPerToken) / this.#workers;
-    if (doneMs > deadlineMs) throw new OverloadedError("what is waiting would take longer than this call has; try again shortly");
+    return ahead;
   }
 
   #dispatch(): void {
@@ -212,7 +235,7 @@ export class Batcher<Worker, LaneName extends string> {
     try {
       const results = await work.run(worker, entries.map(({ item }) => item));
       if (results.length !== entries.length) throw new Error(`a run of ${entries.length} items gave ${results.length} results`);
-      const ms = (performance.now() - startedAt) / Math.max(1, tokens);
+      const ms = (performance.now() - startedAt) / Math.max(1, entries.reduce((sum, { call }) => sum + call.tokensAnItem, 0));
       lane.msPerToken = lane.msPerToken === undefined ? ms : (1 - NEWEST) * lane.msPerToken + NEWEST * ms;
       for (const [i, { call, index }] of entries.entries()) call.finish(index, results[i]);
     } catch (error) {
@@ -224,9 +247,19 @@ export class Batcher<Worker, LaneName extends string> {
   }
 }
 
+/**
+ * How many items of a call, from the first, are done within SHARE of its time; but at least atLeast, and at most all. tokens: what each is
+ * thought to cost; aheadTokens: what is done before them; inTimeTokens: what could be done in all the time that the call has.
+ */
+export function fittingCount(tokens: readonly number[], { atLeast, aheadTokens, inTimeTokens }: { atLeast: number; aheadTokens: number; inTimeTokens: number }): number {
+  let left = SHARE * inTimeTokens - aheadTokens;
+  const tooMany = tokens.findIndex((one) => (left -= one) < 0);
+  return tooMany === -1 ? tokens.length : Math.min(tokens.length, Math.max(atLeast, tooMany));
+}
+
 interface CallSpec<Worker> {
   readonly work: Work<Worker, unknown, unknown>;
-  readonly expected: { readonly items: number; readonly tokens: number };
+  readonly expected: Readonly<Cost>;
   readonly scope: CallScope;
   readonly onResult: (index: number, result: unknown) => void;
   readonly onDone: (times: { queuedMs: number; ranMs: number }) => void;
@@ -270,11 +303,15 @@ class Call<Worker> {
   }
 
   /** What of it is in no run, also where it is yet to come. */
-  get waiting(): { items: number; tokens: number } {
+  get waiting(): Cost {
     if (this.#isOver) return { items: 0, tokens: 0 };
-    const { expected } = this.spec;
-    const items = expected.items - this.#begun;
-    return { items, tokens: (expected.tokens * items) / expected.items };
+    const items = this.spec.expected.items - this.#begun;
+    return { items, tokens: this.tokensAnItem * items };
+  }
+
+  /** As expected. */
+  get tokensAnItem(): number {
+    return this.spec.expected.tokens / this.spec.expected.items;
   }
 
   add(index: number, item: unknown): void {
@@ -360,15 +397,15 @@ function queueOf<Worker>({ callers }: Lane<Worker>, name: string): Caller<Worker
   return caller;
 }
 
-function waitingOf<Worker>({ calls }: Caller<Worker>): { items: number; tokens: number } {
+function waitingOf<Worker>({ calls }: Caller<Worker>): Cost {
   return sumOf(calls.map(({ waiting }) => waiting));
 }
 
-function waitingIn<Worker>({ callers }: Lane<Worker>): { items: number; tokens: number } {
+function waitingIn<Worker>({ callers }: Lane<Worker>): Cost {
   return sumOf(callers.map(waitingOf));
 }
 
-function sumOf(parts: readonly { items: number; tokens: number }[]): { items: number; tokens: number } {
+function sumOf(parts: readonly Cost[]): Cost {
   return parts.reduce((sum, { items, tokens }) => ({ items: sum.items + items, tokens: sum.tokens + tokens }), { items: 0, tokens: 0 });
 }
 

@@ -7,13 +7,14 @@ const patient: CallScope = { signal: new AbortController().signal, deadlineMs: I
 const free: LaneSpec = { capacity: 100, turn: 32 };
 
 /** A pool whose threads score a pair by its length, and remember how many pairs each run had. */
-function scoresOn(provider: "cpu" | "cuda", spec = free) {
+function scoresOn(provider: "cpu" | "cuda", { spec = free, runMs = 0 } = {}) {
   const runs: number[] = [];
   const queries: string[] = [];
   const scorer = {
-    call: (_method: "score", pairs: TokenSequence[]) => {
+    call: async (_method: "score", pairs: TokenSequence[]) => {
       runs.push(pairs.length);
-      return Promise.resolve(pairs.map(({ ids }) => -ids.length));
+      if (runMs > 0) await new Promise((resolve) => setTimeout(resolve, runMs));
+      return pairs.map(({ ids }) => -ids.length);
     },
   };
   const tokeniser = {
@@ -56,8 +57,21 @@ describe("ModelScores", () => {
     expect(seen.sort((a, b) => a - b)).toEqual([...passages.keys()]);
   });
 
+  it("scores the first passages that there is time for where so many are enough, and otherwise all", async () => {
+    const { scores, runs } = scoresOn("cpu", { runMs: 20 });
+    const within = (timeMs: number): CallScope => ({ ...patient, deadlineMs: Date.now() + timeMs });
+    await scores.score({ query: "q", passages: ["a", "b"] }, within(900));
+    // 40 passages take two workers 400 ms.
+    const some = await scores.score({ query: "q", passages, atLeast: 5 }, within(500));
+    expect(some.length >= 5 && some.length < 40).toBe(true);
+    expect(some).toEqual(passages.slice(0, some.length).map(({ length }) => ({ logit: -length, tokens: length })));
+    expect(runs).toHaveLength(2 + some.length);
+    expect(await scores.score({ query: "q", passages, atLeast: 50 }, within(900))).toHaveLength(40);
+    expect(await scores.score({ query: "q", passages }, within(900))).toHaveLength(40);
+  });
+
   it("tokenises nothing of a call that is refused for lack of room", async () => {
-    const { scores, queries } = scoresOn("cpu", { capacity: 0, turn: 32 });
+    const { scores, queries } = scoresOn("cpu", { spec: { capacity: 0, turn: 32 } });
     await expect(scores.score({ query: "q", passages }, patient)).rejects.toMatchObject({ code: "resource_exhausted" });
     expect(queries).toEqual([]);
   });

@@ -51,14 +51,16 @@ export class ModelScores {
   }
 
   /**
-   * A score a passage, in their order. onScored: told of each as soon as it is known.
+   * A score a passage, in their order; with `atLeast` only of the first that there is time for. onScored: told of each as soon as it is known.
    * @throws InvalidArgumentError for another model than the one that is served, and what a queue does (Batcher.submit)
    */
-  async score({ query, passages, model }: RerankQuery, scope: CallScope, onScored?: (index: number, score: PairScore) => void): Promise<PairScore[]> {
+  async score({ query, passages: asked, model, atLeast = Infinity }: RerankQuery, scope: CallScope, onScored?: (index: number, score: PairScore) => void): Promise<PairScore[]> {
     if (model !== undefined && model !== this.model) throw new InvalidArgumentError("model", `is not served here: it is ${this.model}`);
     const lane = scope.deadlineMs <= Date.now() + SOON_MS ? "soon" : "later";
+    const expected = asked.map((passage) => expectedTokens(query, passage));
+    const passages = asked.slice(0, this.pool.batcher.fitting(lane, expected, atLeast, scope));
     // Refused before anything is tokenised where there is no room.
-    const call = this.pool.batcher.enter(lane, this.#score, { items: passages.length, tokens: expectedTokens(query, passages) }, scope, onScored);
+    const call = this.pool.batcher.enter(lane, this.#score, { items: passages.length, tokens: sum(expected.slice(0, passages.length)) }, scope, onScored);
     const chunks = Array.from({ length: Math.ceil(passages.length / PASSAGES_AT_ONCE) }, (_, n) => ({ query, passages: passages.slice(n * PASSAGES_AT_ONCE, (n + 1) * PASSAGES_AT_ONCE) }));
     this.tokenisers.batcher.submit("passages", TOKENISE, chunks, scope, (n, pairs) => {
       for (const [i, pair] of pairs.entries()) call.add(n * PASSAGES_AT_ONCE + i, pair);
@@ -68,6 +70,10 @@ export class ModelScores {
 }
 
 /** Before they are tokenised, by their length. */
-function expectedTokens(query: string, passages: readonly string[]): number {
-  return passages.reduce((sum, { length }) => sum + Math.min(MOST_TOKENS, 3 + (query.length + length) / CHARACTERS_A_TOKEN), 0);
+function expectedTokens(query: string, passage: string): number {
+  return Math.min(MOST_TOKENS, 3 + (query.length + passage.length) / CHARACTERS_A_TOKEN);
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((all, one) => all + one, 0);
 }

@@ -211,6 +211,8 @@ export interface SearchAnswer {
   reranked: boolean;
   /** `disabled` by the request, `off` by the operator. */
   rerankSkipped?: "disabled" | "off" | "timeout" | "open" | "overloaded" | "error";
+  /** How many of the best candidates the cross-encoder scored: fewer than its depth where time did not allow all. */
+  rerankDepth: number;
   dense: boolean;
   denseSkipped?: "timeout" | "open" | "overloaded" | "error";
   /** Memories that pass the filter. */
@@ -234,6 +236,8 @@ export type SearchEvent =
       added: SearchResult[];
       /** Ids of first results that are no longer among them. */
       removed: string[];
+      /** As in the answer. */
+      rerankDepth: number;
     }
   | { type: "rerankSkipped"; reason: string }
   | { type: "done"; latencyMs: LatencyMs };

@@ -94,7 +94,7 @@ describe("search", () => {
   it("names what the caller wrote and what came back in each side's way", async () => {
     const answer = {
       results: [{ memory: MEMORY, score: 0.5, passage: { index: 0, start: 0, end: 7, text: "walnuts" }, rank: 1, original_rank: 2, scores: { bm25: 1, bm25_rank: 1, similarity_rank: 3, fused: 2 } }],
-      reranked: false, rerank_skipped: "timeout", dense: true, total_matching: 1, integrity_failures: 0, unknown_fields: ["metadata.a_b"],
+      reranked: false, rerank_skipped: "timeout", rerank_depth: 0, dense: true, total_matching: 1, integrity_failures: 0, unknown_fields: ["metadata.a_b"],
       latency_ms: { embed: 1, search: 2, rerank: 3, total: 6 }, request_id: "req-8",
     };
     server.replies = [json(answer)];
@@ -108,7 +108,7 @@ describe("search", () => {
     });
     expect(found).toEqual({
       results: [{ memory: MEMORY_HERE, score: 0.5, passage: { index: 0, start: 0, end: 7, text: "walnuts" }, rank: 1, originalRank: 2, scores: { bm25: 1, bm25Rank: 1, similarityRank: 3, fused: 2 } }],
-      reranked: false, rerankSkipped: "timeout", dense: true, totalMatching: 1, integrityFailures: 0, unknownFields: ["metadata.a_b"],
+      reranked: false, rerankSkipped: "timeout", rerankDepth: 0, dense: true, totalMatching: 1, integrityFailures: 0, unknownFields: ["metadata.a_b"],
       latencyMs: { embed: 1, search: 2, rerank: 3, total: 6 }, requestId: "req-8",
     });
     expect(server.received[0].headers).not.toHaveProperty("idempotency-key");
@@ -137,14 +137,14 @@ describe("a streaming search", () => {
       event("results", { results: [{ memory: MEMORY, rank: 1 }], reranked: false }),
       ": still there\n\n",
       event("of a newer service", {}),
-      event("reranked", { order: [{ id: "01a2", score: 2 }], added: [], removed: ["01a3"] }),
+      event("reranked", { order: [{ id: "01a2", score: 2 }], added: [], removed: ["01a3"], rerank_depth: 12 }),
       event("rerank_skipped", { reason: "open" }),
       event("done", latency),
     )];
     const events: SearchEvent[] = await collect(alice().searchStream("food", { topK: 1 }));
     expect(events).toEqual([
       { type: "results", answer: { results: [{ memory: MEMORY_HERE, rank: 1 }], reranked: false } },
-      { type: "reranked", order: [{ id: "01a2", score: 2 }], added: [], removed: ["01a3"] },
+      { type: "reranked", order: [{ id: "01a2", score: 2 }], added: [], removed: ["01a3"], rerankDepth: 12 },
       { type: "rerankSkipped", reason: "open" },
       { type: "done", latencyMs: { embed: 1, search: 2, rerank: 3, total: 6 } },
     ]);

@@ -40,6 +40,7 @@ describe("reranker messages", () => {
     ["passages", () => parseRerank({ query: "q", passages: new Array<string>(1_001).fill("p") })],
     ["passages[1]", () => parseRerank({ query: "q", passages: ["p", ""] })],
     ["passages[0]", () => parseRerank({ query: "q", passages: ["\udc00"] })],
+    ["at_least", () => parseRerank({ query: "q", passages: ["p"], atLeast: 0 })],
   ])("names %s when it is what is wrong", (field, parse) => {
     expect(fault(parse)).toBe(field);
   });

@@ -1,4 +1,4 @@
-import { bounded, optionalLabel } from "./bounds.js";
+import { bounded, inRange, optionalLabel } from "./bounds.js";
 import { elementPath } from "./field-path.js";
 import type * as wire from "./generated/memseal/reranker/v1/reranker.js";
 import { LIMITS } from "./limits.js";
@@ -36,6 +36,8 @@ export interface RerankQuery {
   readonly passages: readonly string[];
   /** That must score; undefined: whichever is served. */
   readonly model?: string | undefined;
+  /** How many of the passages, from the first, are enough where there is no time for all; undefined: all. */
+  readonly atLeast?: number | undefined;
 }
 
 /** Returns the query. @throws InvalidArgumentError with the path of the fault, as all parsers here */
@@ -54,10 +56,11 @@ export function parseEmbedDocuments({ documents }: wire.EmbedDocumentsRequest): 
   });
 }
 
-export function parseRerank({ query, passages, model }: wire.RerankRequest): RerankQuery {
+export function parseRerank({ query, passages, model, atLeast }: wire.RerankRequest): RerankQuery {
   return {
     query: boundedText(query, "query", LIMITS.queryCharacters),
     passages: bounded(passages, "passages", 0, LIMITS.rerankDocuments).map((passage, i) => boundedText(passage, elementPath("passages", i), LIMITS.textCharacters)),
     model: optionalLabel(model, "model"),
+    atLeast: atLeast === undefined ? undefined : inRange(atLeast, "at_least", LIMITS.rerankDocuments),
   };
 }

@@ -44,26 +44,26 @@ describe("answers as JSON", () => {
         memory: bare, score: 1.5, passage: { index: 0, start: 0, end: 1, text: "t" }, rank: 1, originalRank: 2,
         scores: { similarity: 0.5, similarityRank: 1, bm25: 2, bm25Rank: 1, fused: 1, rerank: 1 },
       }],
-      reranked: false, rerankSkipped: "timeout", dense: true, totalMatching: 1, integrityFailures: 0, unknownFields: ["metadata.x"],
+      reranked: false, rerankSkipped: "timeout", rerankDepth: 0, dense: true, totalMatching: 1, integrityFailures: 0, unknownFields: ["metadata.x"],
       latencyMs: { embed: 1, search: 2, rerank: 3, total: 6 }, requestId: "r",
     }))).toEqual({
       results: [{
         memory: sent(memoryToJson(bare)), score: 1.5, passage: { index: 0, start: 0, end: 1, text: "t" }, rank: 1, original_rank: 2,
         scores: { similarity: 0.5, similarity_rank: 1, bm25: 2, bm25_rank: 1, fused: 1, rerank: 1 },
       }],
-      reranked: false, rerank_skipped: "timeout", dense: true, total_matching: 1, integrity_failures: 0, unknown_fields: ["metadata.x"],
+      reranked: false, rerank_skipped: "timeout", rerank_depth: 0, dense: true, total_matching: 1, integrity_failures: 0, unknown_fields: ["metadata.x"],
       latency_ms: { embed: 1, search: 2, rerank: 3, total: 6 }, request_id: "r",
     });
   });
 
   it("give a stream's events their names, in the order they come", () => {
-    const answer: SearchAnswer = { results: [], reranked: false, dense: true, totalMatching: 0, integrityFailures: 0, unknownFields: [], latencyMs: undefined, requestId: "r" };
+    const answer: SearchAnswer = { results: [], reranked: false, rerankDepth: 0, dense: true, totalMatching: 0, integrityFailures: 0, unknownFields: [], latencyMs: undefined, requestId: "r" };
     const added = { memory: bare, score: 2, passage: undefined, rank: 1, scores: undefined };
     const events: [SearchEvent, object][] = [
       [{ event: { $case: "results", value: answer } }, { event: "results", data: sent(searchAnswerToJson(answer)) }],
       [
-        { event: { $case: "reranked", value: { order: [{ id: "i", score: 2 }], added: [added], removed: ["j"] } } },
-        { event: "reranked", data: { order: [{ id: "i", score: 2 }], added: [{ memory: sent(memoryToJson(bare)), score: 2, rank: 1 }], removed: ["j"] } },
+        { event: { $case: "reranked", value: { order: [{ id: "i", score: 2 }], added: [added], removed: ["j"], rerankDepth: 12 } } },
+        { event: "reranked", data: { order: [{ id: "i", score: 2 }], added: [{ memory: sent(memoryToJson(bare)), score: 2, rank: 1 }], removed: ["j"], rerank_depth: 12 } },
       ],
       [{ event: { $case: "rerankSkipped", value: "timeout" } }, { event: "rerank_skipped", data: { reason: "timeout" } }],
       [

@@ -44,6 +44,7 @@ export function searchAnswerToJson(answer: wire.SearchAnswer): object {
     results: answer.results.map(searchResultToJson),
     reranked: answer.reranked,
     rerank_skipped: answer.rerankSkipped,
+    rerank_depth: answer.rerankDepth,
     dense: answer.dense,
     dense_skipped: answer.denseSkipped,
     total_matching: answer.totalMatching,
@@ -60,8 +61,8 @@ export function searchEventToJson({ event }: wire.SearchEvent): { event: string;
     case "results":
       return { event: "results", data: searchAnswerToJson(event.value) };
     case "reranked": {
-      const { order, added, removed } = event.value;
-      return { event: "reranked", data: { order, added: added.map(searchResultToJson), removed } };
+      const { order, added, removed, rerankDepth } = event.value;
+      return { event: "reranked", data: { order, added: added.map(searchResultToJson), removed, rerank_depth: rerankDepth } };
     }
     case "rerankSkipped":
       return { event: "rerank_skipped", data: { reason: event.value } };

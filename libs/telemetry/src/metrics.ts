@@ -44,6 +44,7 @@ export const METRICS = {
   te_batch_next_tokens: { type: "sizes", help: "Tokens of a run, each text as long as the longest.", labels: { service: null } },
   memseal_model_info: { type: "gauge", help: "1: the model that is served, and what runs it.", labels: { service: null, model: null, provider: ["cpu", "cuda", "endpoint"] } },
   memseal_reranked_total: { type: "counter", help: "Searches that the cross-encoder put in order.", labels: {} },
+  memseal_rerank_shortened_total: { type: "counter", help: "Of them, those with fewer candidates than the depth, for lack of time.", labels: {} },
   memseal_rerank_skipped_total: { type: "counter", help: "Searches answered in fused order.", labels: { reason: null } },
   memseal_dense_skipped_total: { type: "counter", help: "Searches answered by words alone.", labels: { reason: null } },
   memseal_search_stage_duration_seconds: { type: "latency", help: "Steps of searches, of those that took it.", labels: { stage: null } },

@@ -11,8 +11,8 @@ import { startLocalMemseal, type LocalMemseal } from "./local-memseal.js";
 import { parseOptions, type Options } from "./options.js";
 import { checkTable, sliceTable } from "./report.js";
 
-/** Quality must not depend on how busy the machine is: an answer that was not reranked would be another configuration's. */
-const PATIENCE = { MEMSEAL_RERANK_TIMEOUT_MS: "10000" };
+/** Quality must not depend on how busy the machine is: an answer that was not reranked, or by fewer candidates, would be another configuration's. */
+const PATIENCE = { MEMSEAL_RERANK_TIMEOUT_MS: "10000", MEMSEAL_RERANK_MIN_DEPTH: "100" };
 const PROGRESS_EVERY = 25;
 
 const options = parseOptions(process.argv.slice(2));

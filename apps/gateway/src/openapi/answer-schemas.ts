@@ -12,6 +12,7 @@ const REFERENCE: Schema = { type: "string", pattern: "^[0-9a-f]{64}$", descripti
 const results = (name: string, description?: string): Schema => list(ref(name), { min: 0, ...(description === undefined ? {} : { description }) });
 
 const RERANK_SKIPPED: Schema = { enum: RERANK_SKIPS, description: "Why the order is the fused one: `disabled` by the request, `off` by the operator." };
+const RERANK_DEPTH = count("How many of the best candidates the cross-encoder scored: fewer than its depth where time did not allow all. The others keep their order behind them.");
 
 /** Answers; `libs/contracts/src/to-json.ts` writes them. What is absent is left out, never null. */
 export const ANSWER_SCHEMAS: Properties = {
@@ -73,6 +74,7 @@ export const ANSWER_SCHEMAS: Properties = {
     results: results("SearchResult", "Best first, one for each memory."),
     reranked: { type: "boolean" },
     rerank_skipped: RERANK_SKIPPED,
+    rerank_depth: RERANK_DEPTH,
     dense: { type: "boolean", description: "Whether meaning counted; otherwise words alone." },
     dense_skipped: { enum: DENSE_SKIPS, description: "Why words alone decided." },
     total_matching: count("Memories that pass the filter."),
@@ -86,6 +88,7 @@ export const ANSWER_SCHEMAS: Properties = {
     order: results("RankedMemory", "The final results, best first."),
     added: results("SearchResult", "Those of them that were not among the first results."),
     removed: list(ID, { min: 0, description: "First results that are no longer among them." }),
+    rerank_depth: RERANK_DEPTH,
   }),
   SearchEvents: {
     ...open({

@@ -38,6 +38,7 @@ const SEARCH = {
 const ANSWER = {
   results: [{ ...RESULT, scores: { similarity: 0.513, similarity_rank: 1, bm25: 0, fused: 1.244, rerank: 6.226 } }],
   reranked: true,
+  rerank_depth: 1,
   dense: true,
   total_matching: 1,
   integrity_failures: 0,
@@ -81,8 +82,8 @@ export const ANSWER_EXAMPLES = {
   add: { results: [{ id: ID, created_at: AT, version: 1, event: "create" }, { id: "01a20584-9b80-77c0-9a63-ab425d612c3e", created_at: AT, version: 1, event: "create" }] },
   search: ANSWER,
   searchStream: [
-    ["results", { ...ANSWER, reranked: false }],
-    ["reranked", { order: [{ id: ID, score: RESULT.score }], added: [], removed: [] }],
+    ["results", { ...ANSWER, reranked: false, rerank_depth: 0 }],
+    ["reranked", { order: [{ id: ID, score: RESULT.score }], added: [], removed: [], rerank_depth: 1 }],
     ["done", { latency_ms: LATENCY_MS }],
   ],
   list: { results: [MEMORY], next_cursor: "bm90IGEgcmVhbCBjdXJzb3I" },

@@ -367,6 +367,8 @@ export interface SearchAnswer {
   requestId: string;
   /** Metadata fields of the filter that no memory of this user has. */
   unknownFields: string[];
+  /** How many of the best candidates the cross-encoder scored: fewer than its depth where time did not allow all. The others keep their order behind them. */
+  rerankDepth: number;
 }
 
 /** `results`, then `reranked` or `rerank_skipped`, then `done`. */
@@ -395,6 +397,8 @@ export interface Reranked {
   added: SearchResult[];
   /** Ids of first results that are no longer among them. */
   removed: string[];
+  /** As in SearchAnswer. */
+  rerankDepth: number;
 }
 
 export interface Done {
@@ -2774,6 +2778,7 @@ function createBaseSearchAnswer(): SearchAnswer {
     latencyMs: undefined,
     requestId: "",
     unknownFields: [],
+    rerankDepth: 0,
   };
 }
 
@@ -2808,6 +2813,9 @@ export const SearchAnswer: MessageFns<SearchAnswer> = {
     }
     for (const v of message.unknownFields) {
       writer.uint32(82).string(v!);
+    }
+    if (message.rerankDepth !== 0) {
+      writer.uint32(88).uint32(message.rerankDepth);
     }
     return writer;
   },
@@ -2903,6 +2911,14 @@ export const SearchAnswer: MessageFns<SearchAnswer> = {
             }
 
             message.unknownFields.push(reader.string());
+            continue;
+          }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.rerankDepth = reader.uint32();
             continue;
           }
         }
@@ -3057,7 +3073,7 @@ export const RankedMemory: MessageFns<RankedMemory> = {
 };
 
 function createBaseReranked(): Reranked {
-  return { order: [], added: [], removed: [] };
+  return { order: [], added: [], removed: [], rerankDepth: 0 };
 }
 
 export const Reranked: MessageFns<Reranked> = {
@@ -3070,6 +3086,9 @@ export const Reranked: MessageFns<Reranked> = {
     }
     for (const v of message.removed) {
       writer.uint32(26).string(v!);
+    }
+    if (message.rerankDepth !== 0) {
+      writer.uint32(32).uint32(message.rerankDepth);
     }
     return writer;
   },
@@ -3109,6 +3128,14 @@ export const Reranked: MessageFns<Reranked> = {
             }
 
             message.removed.push(reader.string());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.rerankDepth = reader.uint32();
             continue;
           }
         }

@@ -56,12 +56,16 @@ export interface RerankRequest {
   query: string;
   passages: string[];
   /** Any other than the one that is served is refused; absent: the one that is served. */
-  model?: string | undefined;
+  model?:
+    | string
+    | undefined;
+  /** How many of the passages, from the first, are enough where there is no time for all; absent: all. */
+  atLeast?: number | undefined;
 }
 
 export interface RerankResponse {
   model: string;
-  /** One logit a passage, in the order of the request; higher is more relevant. */
+  /** One logit a passage, in the order of the request; higher is more relevant. With at_least there may be fewer: of the first. */
   logits: number[];
   /** What the model read, special tokens included. */
   tokens: number;
@@ -470,6 +474,9 @@ export const RerankRequest: MessageFns<RerankRequest> = {
     if (message.model !== undefined) {
       writer.uint32(26).string(message.model);
     }
+    if (message.atLeast !== undefined) {
+      writer.uint32(32).uint32(message.atLeast);
+    }
     return writer;
   },
 
@@ -508,6 +515,14 @@ export const RerankRequest: MessageFns<RerankRequest> = {
             }
 
             message.model = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.atLeast = reader.uint32();
             continue;
           }
         }
@@ -781,7 +796,7 @@ export interface EmbedderServer extends UntypedServiceImplementation {
 export interface RerankerClient {
   rerank(request: RerankRequest, metadata?: Metadata): Observable<RerankResponse>;
 
-  /** Logits as they are known; together the parts name each passage once. */
+  /** Logits as they are known; together the parts name each passage once; with at_least, each of the first. */
 
   rerankStream(request: RerankRequest, metadata?: Metadata): Observable<RerankPart>;
 }
@@ -792,7 +807,7 @@ export interface RerankerController {
     metadata?: Metadata,
   ): Promise<RerankResponse> | Observable<RerankResponse> | RerankResponse;
 
-  /** Logits as they are known; together the parts name each passage once. */
+  /** Logits as they are known; together the parts name each passage once; with at_least, each of the first. */
 
   rerankStream(request: RerankRequest, metadata?: Metadata): Observable<RerankPart>;
 }
@@ -827,7 +842,7 @@ export const RerankerService = {
     responseSerialize: (value: RerankResponse): Buffer => Buffer.from(RerankResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): RerankResponse => RerankResponse.decode(value),
   },
-  /** Logits as they are known; together the parts name each passage once. */
+  /** Logits as they are known; together the parts name each passage once; with at_least, each of the first. */
   rerankStream: {
     path: "/memseal.reranker.v1.Reranker/RerankStream" as const,
     requestStream: false as const,
@@ -841,7 +856,7 @@ export const RerankerService = {
 
 export interface RerankerServer extends UntypedServiceImplementation {
   rerank: handleUnaryCall<RerankRequest, RerankResponse>;
-  /** Logits as they are known; together the parts name each passage once. */
+  /** Logits as they are known; together the parts name each passage once; with at_least, each of the first. */
   rerankStream: handleServerStreamingCall<RerankRequest, RerankPart>;
 }
 
