@@ -89,6 +89,7 @@ function services(): Chart[] {
     quantile("Streams, p95 to the first event", "memseal_time_to_first_value_seconds", "method, track"),
     quantile("Steps of searches, p95", "memseal_search_stage_duration_seconds", "stage, track"),
     perSecond("Reranked", "memseal_reranked_total", "track"),
+    perSecond("Reranked by fewer candidates", "memseal_rerank_shortened_total", "track"),
     perSecond("Rerank skipped", "memseal_rerank_skipped_total", "reason, track"),
     perSecond("Answered by words alone", "memseal_dense_skipped_total", "reason, track"),
     value("Breakers that are not closed", 'memseal_breaker_state{state!="closed"}', "breaker, state, track"),
