@@ -588,7 +588,7 @@ export const SABOTAGES = [
   {
     name: "rerank flag ignored",
     file: "apps/gateway/src/answer-query.ts",
-    find: 'if (!flags.isOn("rerank")) return { ranked: fused, skipped: "off" };',
+    find: 'if (!flags.isOn("rerank")) return { ranked: fused, depth, skipped: "off" };',
     replace: "",
     test: { kind: "unit", project: "apps/gateway", spec: "answer-query", turnsRed: "does not ask for reranking that the operator switched off" },
   },
@@ -616,7 +616,7 @@ export const SABOTAGES = [
   {
     name: "a queue without an end",
     file: "apps/reranker/src/batcher.ts",
-    find: "if (ahead.items >= lane.capacity) throw",
+    find: "if (ahead.items >= capacity) throw",
     replace: "if (ahead.items >= Infinity) throw",
     test: { kind: "unit", project: "apps/reranker", spec: "batcher", turnsRed: "is refused at once when too much is ahead" },
   },
