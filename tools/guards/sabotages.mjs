@@ -754,6 +754,13 @@ export const SABOTAGES = [
     test: { kind: "e2e", project: "apps/gateway", spec: "leaks", turnsRed: "indexer holds none of it" },
   },
   {
+    name: "words of all tenants kept in one place",
+    file: "libs/retrieval/src/stems.ts",
+    find: "this.#stems.set(own, stemmed);",
+    replace: "this.#stems.set(own, stemmed);\n    Object.assign(globalThis, { [`word ${own}`]: true });",
+    test: { kind: "e2e", project: "apps/gateway", spec: "leaks", turnsRed: "indexer holds none of it" },
+  },
+  {
     name: "reranker that keeps its last query",
     file: "libs/inference/src/pair-tokenizer.ts",
     find: "{ this.#query = undefined; }",

@@ -16,8 +16,8 @@ import { Stack } from "./stack.js";
 
 const VECTOR = Float32Array.from({ length: 384 }, (_value, i) => Math.fround(Math.sin(i * 12.9898) * 0.043758));
 const LENGTH = Math.sqrt(VECTOR.reduce((sum, value) => sum + value * value, 0));
-const TEXT = "zirconium-walnut-7719 is what she hides in Zoë's attic";
-const QUERY = "marzipan-query-6644 in the attic";
+const TEXT = "zirconium-walnut-7719, a quorvimblath, is what she hides in Zoë's attic";
+const QUERY = "marzipan-query-6644 in the tarnoquibbl attic";
 const MEMORY = {
   text: TEXT, tags: ["thistle-tag-3307"], metadata: { note: "biscuit-metadata-5591", "hedgehog-field-9082": ["lantern-item-2246"] },
   run_id: "ferry-run-7765", agent_id: "ivory-agent-5508", role: "velvet-role-9021", source: "marble-source-3341",
@@ -29,6 +29,7 @@ const USERS = { user: "ottoline-8823@example.org", otherUser: "quillfeather-4410
 /** Must never be found where it was not asked for. Credentials are added once they are made. */
 const said: Record<string, Needle> = {
   text: TEXT, "start of the text": "zirconium-walnut-7719", "end of the text": "she hides in Zoë's attic", query: QUERY, "start of the query": "marzipan-query-6644",
+  "word of the text": "quorvimblath", "word of the query": "tarnoquibbl",
   tag: MEMORY.tags[0], metadata: MEMORY.metadata.note, "name in metadata": "hedgehog-field-9082", "item in metadata": "lantern-item-2246",
   run: MEMORY.run_id, agent: MEMORY.agent_id, role: MEMORY.role, source: MEMORY.source, key: KEY, "idempotency key": IDEMPOTENCY_KEY, ...USERS,
   vector: VECTOR.subarray(16, 24), "end of the vector": VECTOR.subarray(370, 378),

@@ -1,8 +1,7 @@
-import snowball from "snowball-stemmers";
+import { Stems } from "./stems.js";
 import { STOP_WORDS } from "./stop-words.js";
 
 const SEGMENTER = new Intl.Segmenter("en", { granularity: "word" });
-const STEMMER = snowball.newStemmer("english");
 
 const ASCII = /^\p{ASCII}*$/u;
 const LETTER_OR_DIGIT = /[\p{L}\p{N}]/u;
@@ -13,20 +12,15 @@ const BREAKS = /[ \t\r\n]+/;
 // Underscores alone match, too, and are dropped after: excluding them here would take quadratic time on a run of them.
 const ASCII_WORD = /\w+(?:(?:(?<=[a-z])[:.'](?=[a-z])|(?<=[0-9])[,;.'](?=[0-9]))\w+)*/g;
 
-// Longer than any English word: hashes, encoded data, addresses.
-const LONGEST_STEMMED = 40;
-const STEM_CACHE_WORDS = 50_000;
-/** Stemming takes 15 us a word and texts repeat theirs. Single words, of all tenants; never a text. */
-const stems = new Map<string, string>();
-
 /**
  * The index terms of a text, in order, repeats kept: NFKC, lower case, Unicode words (UAX 29), English stop words
- * dropped, Snowball English (Porter2) stems. Texts and queries go through this same function.
+ * dropped, Snowball English (Porter2) stems. Texts and queries go through this same function. stems: those of the tenant
+ * whose text it is.
  */
-export function analyze(text: string): string[] {
+export function analyze(text: string, stems = new Stems()): string[] {
   const terms: string[] = [];
   for (const word of words(text.normalize("NFKC").toLowerCase().replace(APOSTROPHES, "'"))) {
-    if (!STOP_WORDS.has(word)) terms.push(stem(word));
+    if (!STOP_WORDS.has(word)) terms.push(stems.of(word));
   }
   return terms;
 }
@@ -47,20 +41,4 @@ function segments(piece: string): string[] {
     if (isWordLike === true && LETTER_OR_DIGIT.test(segment)) found.push(segment);
   }
   return found;
-}
-
-function stem(word: string): string {
-  const known = stems.get(word);
-  if (known !== undefined) return known;
-  const own = ownCopy(word);
-  if (own.length > LONGEST_STEMMED) return own;
-  const stemmed = STEMMER.stem(own);
-  if (stems.size >= STEM_CACHE_WORDS) stems.clear();
-  stems.set(own, stemmed);
-  return stemmed;
-}
-
-/** A slice keeps its whole text alive in V8; an index of terms must not hold the texts they came from. */
-function ownCopy(slice: string): string {
-  return Array.from(slice).join("");
 }

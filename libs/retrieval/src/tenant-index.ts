@@ -7,6 +7,7 @@ import { fuse, type ContextualScores } from "./fusion.js";
 import { MetadataNames } from "./metadata-names.js";
 import { ranksAmong } from "./ranks.js";
 import { bestByMemory, NONE, scopeOf, type Scope, type StoredMemory } from "./scope.js";
+import { Stems } from "./stems.js";
 import { topK } from "./top-k.js";
 
 /** An index without memories takes room, too. */
@@ -126,6 +127,7 @@ export class TenantIndex {
   readonly #memories = new Map<string, StoredMemory>();
   readonly #dense: DenseMatrix;
   readonly #bm25 = new Bm25();
+  readonly #stems = new Stems();
   readonly #metadataNames = new MetadataNames();
   /** By run, its memories by position. */
   readonly #runs = new Map<string, Map<number, StoredMemory>>();
@@ -149,7 +151,7 @@ export class TenantIndex {
 
   /** Roughly what the index takes in memory. */
   get bytes(): number {
-    return INDEX_BYTES + this.#dense.bytes + this.#bm25.bytes + this.memoryCount * MEMORY_BYTES + this.#chunkCount * CHUNK_BYTES + this.#fieldBytes + this.#metadataNames.bytes;
+    return INDEX_BYTES + this.#dense.bytes + this.#bm25.bytes + this.memoryCount * MEMORY_BYTES + this.#chunkCount * CHUNK_BYTES + this.#fieldBytes + this.#metadataNames.bytes + this.#stems.bytes;
   }
 
   /**
@@ -160,10 +162,10 @@ export class TenantIndex {
     const vectors = memory.chunks.map((chunk) => this.#dense.unit(chunk.vector));
     this.remove(memory.id);
     this.#everything = undefined;
-    const heading = analyze(memory.heading);
+    const heading = analyze(memory.heading, this.#stems);
     const chunks = memory.chunks.map(({ start, end, text }, chunkNo) => {
       const row = this.#dense.add(vectors[chunkNo]);
-      this.#bm25.add(row, [...heading, ...analyze(text)]);
+      this.#bm25.add(row, [...heading, ...analyze(text, this.#stems)]);
       return { row, start, end };
     });
     const { id, rowVersion, leftOut = [], position } = memory;
@@ -182,6 +184,8 @@ export class TenantIndex {
     const memory = this.#memories.get(id);
     if (memory === undefined) return false;
     this.#everything = undefined;
+    // No word outlives the last memory that had it.
+    this.#stems.clear();
     for (const { row } of memory.chunks) {
       this.#bm25.remove(row);
       this.#dense.remove(row);
@@ -205,7 +209,7 @@ export class TenantIndex {
     const { memories, rows } = scope;
 
     const bm25 = new Float64Array(this.#dense.rowEnd);
-    this.#bm25.score(analyze(query), bm25);
+    this.#bm25.score(analyze(query, this.#stems), bm25);
     const dense = queryVector && new Float64Array(this.#dense.rowEnd);
     if (queryVector && dense) this.#dense.score(queryVector, rows, dense);
     const parts: ContextualScores[] = [];
@@ -263,6 +267,7 @@ export class TenantIndex {
     this.#bm25.zero();
     this.#memories.clear();
     this.#metadataNames.clear();
+    this.#stems.clear();
     this.#runs.clear();
     this.#everything = undefined;
     this.#chunkCount = 0;
