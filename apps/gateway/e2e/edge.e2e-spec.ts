@@ -174,21 +174,6 @@ describe("a hostile client", () => {
     }
   });
 
-  it("that asks and does not read is cut off, and its answer is not kept", async () => {
-    const large = Array.from({ length: 100 }, (_, i) => ({ text: `${i} ${"gate ".repeat(9_000)}`, vector: [1, i, 0.5] }));
-    const hoarder = await stack.createKey("hoarder");
-    for (let from = 0; from < large.length; from += 50) expect((await guarded.ask("http", { method: "add", key: hoarder, json: { memories: large.slice(from, from + 50) } })).code).toBe("ok");
-    const [host, port] = guarded.http.split(":");
-    const socket = connect(Number(port), host);
-    const gone = new Promise((resolve) => { socket.once("close", resolve).on("error", () => undefined); });
-    socket.pause().write(`GET /v1/memories?limit=100 HTTP/1.1\r\nhost: gate\r\nauthorization: Bearer ${hoarder}\r\n\r\n`);
-    await delay(RECEIVE_MS + 2_000);
-    let bytes = 0;
-    socket.on("data", (part: Buffer) => { bytes += part.length; }).resume();
-    await gone;
-    expect(bytes).toBeLessThan(4_000_000);
-  });
-
   it("or any other that asks for the head of an answer is counted, and names content types as it likes", async () => {
     const listed = async () => Number(/memseal_requests_total\{method="list",transport="http",code="ok",[^}]*\} (\d+)/.exec(await (await guarded.fetch("/metrics")).text())?.[1]);
     const before = await listed();

@@ -1,4 +1,4 @@
-import { connect as connectHttp2 } from "node:http2";
+import { connect as connectHttp2, type ClientHttp2Session } from "node:http2";
 import { connect } from "node:net";
 import { Duplex } from "node:stream";
 
@@ -7,8 +7,37 @@ const FRAME_HEAD_BYTES = 9;
 const HEADERS = 1;
 /** Flag END_HEADERS. */
 const END_HEADERS = 4;
+/** Unary calls or streams of a client that reads nothing of their answers but how they ended. */
+export class UnreadCalls {
+  /** `grpc-status` of those that were refused, and in place of it `cut` of those that were ended. */
+  readonly ends: string[] = [];
+  readonly #session: ClientHttp2Session;
+
+  constructor(address: string, private readonly key: string) {
+    // Data waits for a window that never opens; headers and trailers do not.
+    this.#session = connectHttp2(`http://${address}`, { settings: { initialWindowSize: 0 } });
+  }
+
+  ask(path: string, message: Buffer): void {
+    const stream = this.#session.request({ ":method": "POST", ":path": path, "content-type": "application/grpc", te: "trailers", authorization: `Bearer ${this.key}` });
+    let status: string | undefined;
+    const tell = (headers: Record<string, unknown>): void => { status ??= headers["grpc-status"] as string | undefined; };
+    stream.on("response", tell).on("trailers", tell).on("error", () => undefined);
+    stream.once("close", () => this.ends.push(status ?? "cut"));
+    const head = Buffer.alloc(FRAME_HEAD);
+    head.writeUInt32BE(message.length, 1);
+    stream.pause().end(Buffer.concat([head, message]));
+  }
+
+  leave(): void {
+    this.#session.destroy();
+  }
+}
+
+/** Of a message: whether it is packed, and its length. */
+const FRAME_HEAD = 5;
 /** A message without a field, in its frame. */
-const EMPTY_MESSAGE = Buffer.alloc(5);
+const EMPTY_MESSAGE = Buffer.alloc(FRAME_HEAD);
 
 /**
  * The `grpc-status` of a unary call with an empty message and exactly these fields, in their order. Node's own client sends no

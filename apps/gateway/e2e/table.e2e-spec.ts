@@ -5,6 +5,7 @@ import { MAX_MESSAGE_BYTES } from "@memseal/transport";
 import { freePort, type ServiceProcess } from "@memseal/transport/testing";
 import { Comparison, type Expected } from "./comparison.js";
 import { grpcPathOf, hasBody, SHARED_METHODS, storedTexts, TRANSPORTS, type Answer, type Ask, type Gateway, type Json, type Method, type Transport } from "./gateway.js";
+import { UnreadCalls } from "./raw-grpc.js";
 import { Stack } from "./stack.js";
 
 // One table of cases, each asked over HTTP and gRPC and compared: what is answered to bad input, and to good.
@@ -93,7 +94,10 @@ beforeAll(async () => {
   gateway = await stack.startGateway({ MEMSEAL_RATE_FAILED_AUTH: "1000" });
 });
 
-afterAll(() => stack.stop());
+afterAll(async () => {
+  (await hoarding)?.calls.leave();
+  await stack.stop();
+});
 
 describe.each(SHARED_METHODS)("%s", (method) => {
   it("without a credential is refused", async () => {
@@ -169,6 +173,29 @@ it("a credential that is wrong once too often is refused before it is looked at,
   const guess = (n: number): Ask => ({ method: "list", key: `msk_aaaaaaaaaaaa_${String(n).repeat(43)}` });
   expect(await at.ask("http", guess(0))).toMatchObject({ code: "unauthenticated" });
   await compare(() => guess(1), { code: "resource_exhausted", retryAfter: new RegExp(`^(${SLOW_S - 1}|${SLOW_S})$`), detail: "too many failed authentications; try again later" }, at);
+});
+
+let hoarding: Promise<{ key: string; calls: UnreadCalls }> | undefined;
+/** A user who has asked for pages until no more were given, and reads none. */
+function hoarder(): Promise<{ key: string; calls: UnreadCalls }> {
+  return (hoarding ??= (async () => {
+    // A page of them is nearly 1 MiB.
+    const { key } = await userWith(...Array.from({ length: 22 }, (_, i) => `${i} ${"gate ".repeat(9_000)}`));
+    const calls = new UnreadCalls(gateway.grpc, key);
+    const { path, requestSerialize } = MemoryServiceService.list;
+    while (calls.ends.length === 0) {
+      calls.ask(path, requestSerialize({ limit: 100, cursor: undefined, filters: undefined, userId: undefined }));
+      await delay(20);
+    }
+    expect(calls.ends[0]).toBe("8");
+    return { key, calls };
+  })());
+}
+
+// A delegate key's answers are small, and are no user's.
+it.each(SHARED_METHODS.filter((method) => NEEDS[method] !== "delegate"))("%s is refused while answers to its user wait to be read, and says when to come again", async (method) => {
+  const { key } = await hoarder();
+  await compare(() => ({ method, key, json: VALID[method] }), { code: "resource_exhausted", retryAfter: "1", detail: "answers to this user wait to be read: read them or close their connections, then try again" });
 });
 
 interface Hanging {

@@ -14,13 +14,13 @@ export class AdminHttp {
   ) {}
 
   @Get("audit")
-  listAudit(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply, @Query() query: unknown): Promise<object> {
+  listAudit(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply, @Query() query: unknown): Promise<string> {
     return this.admission.admit("admin", request, reply, async (call) => listAuditResponseToJson(await this.memories.listAudit(call, listAuditFromQuery(query))));
   }
 
   @Post("erasures")
   @HttpCode(200)
-  erase(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply, @Body() body: unknown): Promise<object> {
+  erase(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply, @Body() body: unknown): Promise<string> {
     return this.admission.admit("admin", request, reply, async (call) => erasureReceiptToJson(answerOf(await this.memories.erase(call, eraseFromJson(body)), reply)));
   }
 }

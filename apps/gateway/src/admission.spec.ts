@@ -3,6 +3,7 @@ import { UnauthenticatedError } from "@memseal/errors";
 import { Admission, type Received } from "./admission.js";
 import type { Credential } from "./call.js";
 import { rateLimitHeaders, Rates, type Quota } from "./rates.js";
+import { UntakenAnswers } from "./untaken-answers.js";
 
 const user = (digit: string, actor = "api-key a", scopes = ["read", "write"]): Credential => ({ tenant: parseUserHash(digit.repeat(64)), namespace: "default", actor, scopes });
 const delegate: Credential = { tenant: undefined, namespace: "default", actor: "api-key d", scopes: ["read", "delegate"], keyId: "d" };
@@ -43,11 +44,14 @@ describe("rates", () => {
   });
 });
 
+const MIB = 1_048_576;
+
 describe("admission", () => {
   const received = (parts: Partial<Received> = {}): Received => ({
-    requestId: "r", authorization: [], address: "192.0.2.1", timeout: undefined, idempotencyKey: undefined, deadlineMs: Infinity, signal: new AbortController().signal, ...parts,
+    requestId: "r", authorization: [], address: "192.0.2.1", timeout: undefined, idempotencyKey: undefined, deadlineMs: Infinity, signal: new AbortController().signal, whenTaken: () => undefined, ...parts,
   });
-  const admissionOf = (credential: Credential, rates = ratesOf(10, 10)) => new Admission({ authenticate: () => Promise.resolve(credential) }, rates);
+  const untaken = () => new UntakenAnswers({ receiverBytes: 4 * MIB, totalBytes: 100 * MIB });
+  const admissionOf = (credential: Credential, rates = ratesOf(10, 10)) => new Admission({ authenticate: () => Promise.resolve(credential) }, rates, untaken());
   const work = () => Promise.resolve("done");
 
   it("lets a user do what its credential may, and a delegate nothing but make tokens", async () => {
@@ -78,7 +82,7 @@ describe("admission", () => {
         asked++;
         return Promise.reject(new UnauthenticatedError());
       },
-    }, ratesOf(10, 10));
+    }, ratesOf(10, 10), untaken());
     const quotas: Quota[] = [];
     const ask = (shown: string, address = "192.0.2.1") => admission.admit(received({ authorization: [shown], address, onQuota: (quota) => { quotas.push(quota); } }), "read", work);
     const codes: string[] = [];
@@ -91,5 +95,30 @@ describe("admission", () => {
     await expect(ask("guess", "192.0.2.2")).rejects.toMatchObject({ code: "unauthenticated" });
     now = 1_000;
     await expect(ask("guess")).rejects.toMatchObject({ code: "unauthenticated" });
+  });
+
+  it.each(["read", "write"] as const)("refuses a user whose answers lie untaken the next call, and lets it in when they are taken: %s", async (access) => {
+    const admission = admissionOf(user("0"));
+    let take: () => void = () => undefined;
+    const asked = (bytes: number) => admission.admit(received({ whenTaken: (taken) => { take = taken; } }), access, (_call, hold) => {
+      hold(bytes);
+      return Promise.resolve("done");
+    });
+    await asked(3.5 * MIB);
+    await expect(asked(1)).rejects.toMatchObject({ code: "resource_exhausted", retryAfterS: 1, message: expect.stringContaining("wait to be read") as string });
+    take();
+    await expect(asked(1)).resolves.toBe("done");
+  });
+
+  it("refuses an answer that is too much beside others, but none of what was written", async () => {
+    const admission = admissionOf(user("0"));
+    const asked = (access: "read" | "write") => admission.admit(received(), access, (_call, hold) => {
+      hold(2.5 * MIB);
+      return Promise.resolve("done");
+    });
+    await asked("read");
+    await expect(asked("read")).rejects.toMatchObject({ code: "resource_exhausted" });
+    await expect(asked("write")).resolves.toBe("done");
+    await expect(asked("write")).rejects.toMatchObject({ code: "resource_exhausted" });
   });
 });

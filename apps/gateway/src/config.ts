@@ -71,7 +71,10 @@ export const gatewayConfig = z.object({
   MEMSEAL_RERANK_MIN_DEPTH: z.coerce.number().int().min(1).max(100).default(12),
   /** What a logit counts beside the fused score. */
   MEMSEAL_RERANK_WEIGHT: z.coerce.number().min(0).max(10).default(0.5),
-  /** How long a request may take to arrive, its body included: longer than any deadline. */
+  /** What answers that wait to be taken may hold in memory: those of one user, and all together. */
+  MEMSEAL_UNTAKEN_BYTES_TENANT: z.coerce.number().int().min(2_097_152).default(16_777_216),
+  MEMSEAL_UNTAKEN_BYTES_TOTAL: z.coerce.number().int().min(33_554_432).default(268_435_456),
+  /** How long a request may take to arrive over HTTP, its body included, and an answer to be taken: longer than any deadline. */
   MEMSEAL_HTTP_RECEIVE_TIMEOUT_MS: z.coerce.number().int().min(1_000).max(600_000).default(60_000),
   /** Whose pages may call from a browser. None: no page may. */
   MEMSEAL_CORS_ORIGINS: origins.optional(),

@@ -1,16 +1,16 @@
 import { text } from "node:stream/consumers";
 import { setImmediate as turn } from "node:timers/promises";
 import { AppError, UnavailableError } from "@memseal/errors";
-import { eventStream, type ServerSentEvent } from "./event-stream.js";
+import { eventStream, type Emit, type ServerSentEvent } from "./event-stream.js";
 
+const taking: Parameters<Emit>[1] = { hold: () => () => undefined, signal: new AbortController().signal };
 const told = (error: unknown): ServerSentEvent => ({ event: "error", data: { code: (error as AppError).code } });
 
 describe("eventStream", () => {
   it("writes each event on lines of its own, whatever its data holds", async () => {
-    const stream = await eventStream((emit) => {
-      emit({ event: "results", data: { text: "a\n\nevent: done\ndata: {}\r\n\u2028" } });
-      emit({ event: "done", data: {} });
-      return Promise.resolve();
+    const stream = await eventStream(async (emit) => {
+      await emit({ event: "results", data: { text: "a\n\nevent: done\ndata: {}\r\n\u2028" } }, taking);
+      await emit({ event: "done", data: {} }, taking);
     }, told);
     expect(await text(stream)).toBe('event: results\ndata: {"text":"a\\n\\nevent: done\\ndata: {}\\r\\n\u2028"}\n\nevent: done\ndata: {}\n\n');
   });
@@ -18,9 +18,9 @@ describe("eventStream", () => {
   it("is there with the first event, before there is a second", async () => {
     let end: () => void = () => undefined;
     const stream = await eventStream(async (emit) => {
-      emit({ event: "first", data: {} });
+      await emit({ event: "first", data: {} }, taking);
       await new Promise<void>((resolve) => { end = resolve; });
-      emit({ event: "second", data: {} });
+      await emit({ event: "second", data: {} }, taking);
     }, told);
     expect(String(stream.read())).toBe("event: first\ndata: {}\n\n");
     end();
@@ -34,11 +34,35 @@ describe("eventStream", () => {
 
   it("ends with an event of what fails after the first", async () => {
     const stream = await eventStream(async (emit) => {
-      emit({ event: "first", data: {} });
+      await emit({ event: "first", data: {} }, taking);
       await turn();
       throw new UnavailableError("gone");
     }, told);
     expect(await text(stream)).toBe('event: first\ndata: {}\n\nevent: error\ndata: {"code":"unavailable"}\n\n');
+  });
+
+  it("waits with the next event until what came before has gone on, and no longer than somebody waits for it", async () => {
+    const caller = new AbortController();
+    const held: number[] = [];
+    const large = { event: "large", data: { text: "x".repeat(1_000_000) } };
+    const emitted: string[] = [];
+    const stream = await eventStream(async (emit) => {
+      for (const name of ["first", "second", "third", "fourth"]) {
+        await emit(large, { hold: (bytes) => (held.push(bytes), () => undefined), signal: caller.signal });
+        emitted.push(name);
+      }
+    }, told);
+    const settle = async () => { for (let i = 0; i < 10; i++) await turn(); };
+    await settle();
+    expect(emitted).toEqual(["first"]);
+    stream.read();
+    await settle();
+    expect(emitted).toEqual(["first", "second"]);
+    caller.abort(new UnavailableError("gone"));
+    await settle();
+    expect(emitted).toEqual(["first", "second"]);
+    expect(held).toEqual(Array(2).fill(1_000_032));
+    expect((await text(stream)).slice(-60)).toContain("event: error");
   });
 
   it("ends where there was no event", async () => {

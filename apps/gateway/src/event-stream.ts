@@ -1,5 +1,7 @@
+import { once } from "node:events";
 import { PassThrough, type Readable } from "node:stream";
 import { toAppError } from "@memseal/errors";
+import type { Hold } from "./admission.js";
 
 /** A server-sent event. Source: HTML Living Standard, 9.2. */
 export interface ServerSentEvent {
@@ -7,17 +9,30 @@ export interface ServerSentEvent {
   data: object;
 }
 
+/** How an event waits to be taken. */
+export interface Taking {
+  hold: Hold;
+  /** Aborts when nobody waits for more. */
+  signal: AbortSignal;
+}
+
+/** Writes an event as soon as those before it have gone on. @throws where that will not be, and what `hold` throws */
+export type Emit = (event: ServerSentEvent, taking: Taking) => Promise<void>;
+
 /**
  * Events as they come, once the first is there: until then the answer may still be another. What fails before it rejects,
  * what fails after it ends the stream with the event `onFailure` makes of it.
  */
-export function eventStream(events: (emit: (event: ServerSentEvent) => void) => Promise<void>, onFailure: (error: unknown) => ServerSentEvent): Promise<Readable> {
+export function eventStream(events: (emit: Emit) => Promise<void>, onFailure: (error: unknown) => ServerSentEvent): Promise<Readable> {
   const stream = new PassThrough();
   return new Promise((resolve, reject) => {
     let hasBegun = false;
-    events((event) => {
+    events(async (event, { hold, signal }) => {
+      if (stream.writableNeedDrain) await once(stream, "drain", { signal });
+      const text = format(event);
+      hold(Buffer.byteLength(text));
       hasBegun = true;
-      stream.write(format(event));
+      stream.write(text);
       resolve(stream);
     }).then(
       () => {

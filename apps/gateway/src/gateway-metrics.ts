@@ -2,6 +2,7 @@ import { BREAKER_STATES, type Breaker } from "@memseal/resilience";
 import type { Code, Logger, Metrics } from "@memseal/telemetry";
 import { DENSE_SKIPS, RERANK_SKIPS, STAGES, type Stage } from "./answer-query.js";
 import { FLAGS, type Flags } from "./flags.js";
+import type { UntakenAnswers } from "./untaken-answers.js";
 
 const METHODS = ["add", "search", "search_stream", "get", "list", "update", "history", "delete", "delete_many", "list_audit", "erase", "create_token", "rerank", "rerank_stream"] as const;
 export type Method = (typeof METHODS)[number];
@@ -60,11 +61,12 @@ export class GatewayMetrics {
     this.#firstValue.observe({ transport, method }, durationMs / 1_000);
   }
 
-  /** Shows the state of each breaker, by its name, and of each flag. */
-  watch(breakers: Readonly<Record<string, Breaker>>, flags: Flags): void {
+  /** Shows the state of each breaker, by its name, and of each flag, and what waits to be taken. */
+  watch(breakers: Readonly<Record<string, Breaker>>, flags: Flags, untaken: UntakenAnswers): void {
     this.metrics.gauge("memseal_breaker_state", () =>
       Object.entries(breakers).flatMap(([breaker, { state: current }]) => BREAKER_STATES.map((state) => ({ breaker, state, value: Number(state === current) }))));
     this.metrics.gauge("memseal_flag_state", () => FLAGS.map((flag) => ({ flag, value: Number(flags.isOn(flag)) })));
+    this.metrics.gauge("memseal_untaken_answer_bytes", () => [{ value: untaken.totalBytes }]);
   }
 
   stage(stage: Stage, ms: number): void {

@@ -12,6 +12,7 @@ import { CreateToken } from "./create-token.js";
 import { DocsHttp } from "./docs.http.js";
 import { Flags } from "./flags.js";
 import { GatewayMetrics } from "./gateway-metrics.js";
+import { GrpcAdmission } from "./grpc-admission.js";
 import { HealthHttp } from "./health.http.js";
 import { HttpAdmission } from "./http-admission.js";
 import { IndexerClient } from "./indexer-client.js";
@@ -22,6 +23,7 @@ import { Rates } from "./rates.js";
 import { RerankHttp } from "./rerank.http.js";
 import { RerankerClient } from "./reranker-client.js";
 import { TokensHttp } from "./tokens.http.js";
+import { UntakenAnswers } from "./untaken-answers.js";
 
 /** A query takes 1 to 2 ms to embed; beyond this the embedder is not merely busy. */
 const EMBED_TIMEOUT_MS = 500;
@@ -57,7 +59,8 @@ export class GatewayModule {
     const flags = Flags.open(config.MEMSEAL_FLAGS_FILE, log);
     const embedBreaker = new Breaker({ name: "embed", timeoutMs: EMBED_TIMEOUT_MS });
     const rerankBreaker = new Breaker({ name: "rerank", timeoutMs: config.MEMSEAL_RERANK_TIMEOUT_MS });
-    gatewayMetrics.watch({ embed: embedBreaker, rerank: rerankBreaker }, flags);
+    const untaken = new UntakenAnswers({ receiverBytes: config.MEMSEAL_UNTAKEN_BYTES_TENANT, totalBytes: config.MEMSEAL_UNTAKEN_BYTES_TOTAL });
+    gatewayMetrics.watch({ embed: embedBreaker, rerank: rerankBreaker }, flags, untaken);
     const memories = new Memories({
       indexer,
       reranker,
@@ -75,13 +78,14 @@ export class GatewayModule {
       onForeignUser: () => { crossTenant.refused("user_id"); },
       tenantSecret,
     });
-    const admission = new Admission(new Authenticator({ indexer, pepper: loadSecret(config.MEMSEAL_PEPPER_FILE), tenantSecret, userTokens, jwts }), rates);
+    const authenticator = new Authenticator({ indexer, pepper: loadSecret(config.MEMSEAL_PEPPER_FILE), tenantSecret, userTokens, jwts });
+    const admission = new Admission(authenticator, rates, untaken);
     return {
       module: GatewayModule,
       controllers: [MemoriesHttp, AdminHttp, TokensHttp, RerankHttp, MemoriesGrpc, HealthHttp, DocsHttp],
       providers: [
-        { provide: Admission, useValue: admission },
         { provide: HttpAdmission, useValue: new HttpAdmission(admission) },
+        { provide: GrpcAdmission, useValue: new GrpcAdmission(admission, config.MEMSEAL_HTTP_RECEIVE_TIMEOUT_MS) },
         { provide: HttpErrorFilter, useValue: new HttpErrorFilter(log) },
         { provide: Memories, useValue: memories },
         { provide: CreateToken, useValue: new CreateToken({ indexer, tenantSecret, userTokens }) },

@@ -6,6 +6,7 @@ import type { TlsOptions } from "node:tls";
 import { connectionFaultOf, failureOf, MAX_MESSAGE_BYTES, problemOf, REQUEST_ID_KEY, requestIdFrom, type HttpErrorFilter } from "@memseal/transport";
 import { FastifyAdapter } from "@nestjs/platform-fastify";
 import { errorCodes, type FastifyRequest, type FastifyServerOptions } from "fastify";
+import { LONGEST_STREAM_MS } from "./admission.js";
 import type { GatewayMetrics, Method } from "./gateway-metrics.js";
 import { decodeUtf8 } from "./strict-utf8.js";
 
@@ -18,9 +19,6 @@ const HEAD_TIMEOUT_MS = 10_000;
 const CHECK_INTERVAL_MS = 1_000;
 /** How long a connection may be kept without a request: longer than proxies keep theirs, so that they close first. */
 const KEEP_ALIVE_MS = 72_000;
-
-/** How long a streamed answer may be made: the longest deadline. */
-const LONGEST_STREAM_MS = 30_000;
 
 /** A JSON merge patch. Source: RFC 7396. */
 const MERGE_PATCH = "application/merge-patch+json";
@@ -65,16 +63,16 @@ export function createHttpServer(filter: HttpErrorFilter, { receiveTimeoutMs, ht
     frameworkErrors: (error, request, reply) => { filter.answer(error, request, reply); },
   };
   const adapter = new FastifyAdapter(options);
-  adapter.getInstance().addHook("onSend", (_request, reply, payload, done) => {
-    cutOffUnlessTaken(reply.raw, payload instanceof Stream ? LONGEST_STREAM_MS + receiveTimeoutMs : receiveTimeoutMs);
+  adapter.getInstance().addHook("onSend", (request, reply, payload, done) => {
+    cutOffUnlessTaken(request.raw.socket, reply.raw, payload instanceof Stream ? LONGEST_STREAM_MS + receiveTimeoutMs : receiveTimeoutMs);
     done();
   });
   return adapter;
 }
 
 /** A client that asks and does not read would have its answer kept for as long as it likes. */
-function cutOffUnlessTaken(answer: ServerResponse, withinMs: number): void {
-  const timer = setTimeout(() => { answer.socket?.destroy(); }, withinMs);
+function cutOffUnlessTaken(socket: Socket, answer: ServerResponse, withinMs: number): void {
+  const timer = setTimeout(() => { socket.destroy(); }, withinMs);
   answer.once("close", () => { clearTimeout(timer); });
 }
 

@@ -1,177 +1,148 @@
 import { BinaryReader } from "@bufbuild/protobuf/wire";
-import { Metadata, type ServerUnaryCall, type ServerWritableStream, type ServiceDefinition } from "@grpc/grpc-js";
+import { Metadata, type ServiceDefinition } from "@grpc/grpc-js";
 import {
   MemoryServiceService,
   type AddRequest,
-  type AddResponse,
   type CreateTokenRequest,
-  type CreateTokenResponse,
   type DeleteManyRequest,
   type DeleteRequest,
-  type DeleteResponse,
   type EraseRequest,
-  type ErasureReceipt,
   type GetRequest,
   type HistoryRequest,
-  type HistoryResponse,
   type ListAuditRequest,
-  type ListAuditResponse,
   type ListRequest,
-  type ListResponse,
-  type Memory,
-  type RerankEvent,
   type RerankRequest,
-  type RerankResponse,
-  type SearchAnswer,
-  type SearchEvent,
   type SearchRequest,
   type UpdateRequest,
 } from "@memseal/contracts";
 import { InvalidArgumentError, toAppError } from "@memseal/errors";
-import { TIMEOUT_KEY } from "@memseal/resilience";
 import type { Code } from "@memseal/telemetry";
-import { callDeadlineMs, callSignal, IDEMPOTENCY_KEY, REPLAYED_KEY, REQUEST_ID_KEY, requestIdFrom, type GrpcCall } from "@memseal/transport";
+import { REPLAYED_KEY, REQUEST_ID_KEY, requestIdFrom } from "@memseal/transport";
 import { Controller } from "@nestjs/common";
 import { GrpcMethod } from "@nestjs/microservices";
 import { Observable } from "rxjs";
-import { Admission, type Access, type Received } from "./admission.js";
+import type { Access } from "./admission.js";
 import type { TenantCall } from "./call.js";
 import { CreateToken } from "./create-token.js";
+import { GrpcAdmission, type StreamingCall, type UnaryCall } from "./grpc-admission.js";
 import { GatewayMetrics, type Method, type StreamMethod } from "./gateway-metrics.js";
 import type { Written } from "./indexer-client.js";
 import { Memories } from "./memories.js";
 import { decodeUtf8 } from "./strict-utf8.js";
 import { tellingFirst } from "./telling-first.js";
 
-type UnaryCall = ServerUnaryCall<unknown, unknown>;
-type StreamingCall = ServerWritableStream<unknown, unknown>;
-
 const SERVICE = "MemoryService";
 
-/** Messages in, messages out. */
+/** Messages in, encoded messages out. */
 @Controller()
 export class MemoriesGrpc {
   constructor(
-    private readonly admission: Admission,
+    private readonly admission: GrpcAdmission,
     private readonly memories: Memories,
     private readonly tokens: CreateToken,
     private readonly metrics: GatewayMetrics,
   ) {}
 
   @GrpcMethod(SERVICE, "add")
-  add(request: AddRequest, metadata: Metadata, call: UnaryCall): Promise<AddResponse> {
+  add(request: AddRequest, metadata: Metadata, call: UnaryCall): Promise<Buffer> {
     return this.#answer("add", "write", metadata, call, async (admitted, headers) => answerOf(await this.memories.add(admitted, decoded(request)), headers));
   }
 
   @GrpcMethod(SERVICE, "search")
-  search(request: SearchRequest, metadata: Metadata, call: UnaryCall): Promise<SearchAnswer> {
+  search(request: SearchRequest, metadata: Metadata, call: UnaryCall): Promise<Buffer> {
     return this.#answer("search", "read", metadata, call, (admitted) => this.memories.search(admitted, decoded(request)));
   }
 
   @GrpcMethod(SERVICE, "searchStream")
-  searchStream(request: SearchRequest, metadata: Metadata, call: StreamingCall): Observable<SearchEvent> {
+  searchStream(request: SearchRequest, metadata: Metadata, call: StreamingCall): Observable<never> {
     return this.#stream("search_stream", "read", metadata, call, (admitted) => this.memories.searchStream(admitted, decoded(request)));
   }
 
   @GrpcMethod(SERVICE, "rerank")
-  rerank(request: RerankRequest, metadata: Metadata, call: UnaryCall): Promise<RerankResponse> {
+  rerank(request: RerankRequest, metadata: Metadata, call: UnaryCall): Promise<Buffer> {
     return this.#answer("rerank", "rerank", metadata, call, (admitted) => this.memories.rerank(admitted, decoded(request)));
   }
 
   @GrpcMethod(SERVICE, "rerankStream")
-  rerankStream(request: RerankRequest, metadata: Metadata, call: StreamingCall): Observable<RerankEvent> {
+  rerankStream(request: RerankRequest, metadata: Metadata, call: StreamingCall): Observable<never> {
     return this.#stream("rerank_stream", "rerank", metadata, call, (admitted) => this.memories.rerankStream(admitted, decoded(request)));
   }
 
   @GrpcMethod(SERVICE, "get")
-  get(request: GetRequest, metadata: Metadata, call: UnaryCall): Promise<Memory> {
+  get(request: GetRequest, metadata: Metadata, call: UnaryCall): Promise<Buffer> {
     return this.#answer("get", "read", metadata, call, (admitted) => this.memories.get(admitted, decoded(request)));
   }
 
   @GrpcMethod(SERVICE, "list")
-  list(request: ListRequest, metadata: Metadata, call: UnaryCall): Promise<ListResponse> {
+  list(request: ListRequest, metadata: Metadata, call: UnaryCall): Promise<Buffer> {
     return this.#answer("list", "read", metadata, call, (admitted) => this.memories.list(admitted, decoded(request)));
   }
 
   @GrpcMethod(SERVICE, "update")
-  update(request: UpdateRequest, metadata: Metadata, call: UnaryCall): Promise<Memory> {
+  update(request: UpdateRequest, metadata: Metadata, call: UnaryCall): Promise<Buffer> {
     return this.#answer("update", "write", metadata, call, async (admitted, headers) => answerOf(await this.memories.update(admitted, decoded(request)), headers));
   }
 
   @GrpcMethod(SERVICE, "history")
-  history(request: HistoryRequest, metadata: Metadata, call: UnaryCall): Promise<HistoryResponse> {
+  history(request: HistoryRequest, metadata: Metadata, call: UnaryCall): Promise<Buffer> {
     return this.#answer("history", "read", metadata, call, (admitted) => this.memories.history(admitted, decoded(request)));
   }
 
   @GrpcMethod(SERVICE, "delete")
-  delete(request: DeleteRequest, metadata: Metadata, call: UnaryCall): Promise<DeleteResponse> {
+  delete(request: DeleteRequest, metadata: Metadata, call: UnaryCall): Promise<Buffer> {
     return this.#answer("delete", "write", metadata, call, async (admitted, headers) => answerOf(await this.memories.delete(admitted, decoded(request)), headers));
   }
 
   @GrpcMethod(SERVICE, "deleteMany")
-  deleteMany(request: DeleteManyRequest, metadata: Metadata, call: UnaryCall): Promise<DeleteResponse> {
+  deleteMany(request: DeleteManyRequest, metadata: Metadata, call: UnaryCall): Promise<Buffer> {
     return this.#answer("delete_many", "write", metadata, call, async (admitted, headers) => answerOf(await this.memories.deleteMany(admitted, decoded(request)), headers));
   }
 
   @GrpcMethod(SERVICE, "listAudit")
-  listAudit(request: ListAuditRequest, metadata: Metadata, call: UnaryCall): Promise<ListAuditResponse> {
+  listAudit(request: ListAuditRequest, metadata: Metadata, call: UnaryCall): Promise<Buffer> {
     return this.#answer("list_audit", "admin", metadata, call, (admitted) => this.memories.listAudit(admitted, decoded(request)));
   }
 
   @GrpcMethod(SERVICE, "erase")
-  erase(request: EraseRequest, metadata: Metadata, call: UnaryCall): Promise<ErasureReceipt> {
+  erase(request: EraseRequest, metadata: Metadata, call: UnaryCall): Promise<Buffer> {
     return this.#answer("erase", "admin", metadata, call, async (admitted, headers) => answerOf(await this.memories.erase(admitted, decoded(request)), headers));
   }
 
   @GrpcMethod(SERVICE, "createToken")
-  async createToken(request: CreateTokenRequest, metadata: Metadata, call: UnaryCall): Promise<CreateTokenResponse> {
-    const headers = headersOf(metadata);
-    try {
-      return await this.#observe("create_token", metadata, call, (received) => this.admission.exchange(received, (admitted) => this.tokens.create(admitted, decoded(request))));
-    } finally {
-      call.sendMetadata(headers);
-    }
+  createToken(request: CreateTokenRequest, metadata: Metadata, call: UnaryCall): Promise<Buffer> {
+    return this.#tell("create_token", metadata, call, () => this.admission.exchange(metadata, call, (admitted) => this.tokens.create(admitted, decoded(request))));
+  }
+
+  #answer<T>(method: Method, access: Access, metadata: Metadata, call: UnaryCall, work: (call: TenantCall, headers: Metadata) => Promise<T>): Promise<Buffer> {
+    return this.#tell(method, metadata, call, (headers) => this.admission.admit(access, metadata, call, (admitted) => work(admitted, headers)));
   }
 
   /** headers: what goes out ahead of the answer, whether it is one or a failure. */
-  async #answer<T>(method: Method, access: Access, metadata: Metadata, call: UnaryCall, work: (call: TenantCall, headers: Metadata) => Promise<T>): Promise<T> {
+  async #tell(method: Method, metadata: Metadata, call: UnaryCall, work: (headers: Metadata) => Promise<Buffer>): Promise<Buffer> {
     const headers = headersOf(metadata);
     try {
-      return await this.#admit(method, access, metadata, call, (admitted) => work(admitted, headers));
+      return await this.#observe(method, metadata, () => work(headers));
     } finally {
       call.sendMetadata(headers);
     }
   }
 
-  #stream<Event>(method: StreamMethod, access: Access, metadata: Metadata, call: StreamingCall, events: (call: TenantCall) => AsyncIterable<Event>): Observable<Event> {
+  #stream<Event>(method: StreamMethod, access: Access, metadata: Metadata, call: StreamingCall, events: (call: TenantCall) => AsyncIterable<Event>): Observable<never> {
     return new Observable((subscriber) => {
       const startedAt = performance.now();
       call.sendMetadata(headersOf(metadata));
-      this.#admit(method, access, metadata, call, async (admitted) => {
-        const onFirst = () => { this.metrics.firstValue({ transport: "grpc", method, durationMs: performance.now() - startedAt }); };
-        for await (const event of tellingFirst(events(admitted), onFirst)) subscriber.next(event);
-      }).then(() => { subscriber.complete(); }, (error: unknown) => { subscriber.error(error); });
+      const onFirst = () => { this.metrics.firstValue({ transport: "grpc", method, durationMs: performance.now() - startedAt }); };
+      this.#observe(method, metadata, () => this.admission.stream(access, metadata, call, (admitted) => tellingFirst(events(admitted), onFirst)))
+        .then(() => { subscriber.complete(); }, (error: unknown) => { subscriber.error(error); });
     });
   }
 
-  #admit<T>(method: Method, access: Access, metadata: Metadata, call: GrpcCall, work: (call: TenantCall) => Promise<T>): Promise<T> {
-    return this.#observe(method, metadata, call, (received) => this.admission.admit(received, access, work));
-  }
-
-  async #observe<T>(method: Method, metadata: Metadata, call: GrpcCall, work: (received: Received) => Promise<T>): Promise<T> {
+  async #observe<T>(method: Method, metadata: Metadata, work: () => Promise<T>): Promise<T> {
     const startedAt = performance.now();
-    const requestId = text(metadata, REQUEST_ID_KEY) ?? "";
+    const requestId = metadata.get(REQUEST_ID_KEY)[0]?.toString() ?? "";
     let code: Code = "ok";
     try {
-      return await work({
-        requestId,
-        authorization: metadata.get("authorization").map(String),
-        address: addressOf(call.getPeer()),
-        timeout: text(metadata, TIMEOUT_KEY),
-        idempotencyKey: text(metadata, IDEMPOTENCY_KEY),
-        deadlineMs: callDeadlineMs(call),
-        signal: callSignal(call),
-      });
+      return await work();
     } catch (error) {
       code = toAppError(error).code;
       throw error;
@@ -179,11 +150,6 @@ export class MemoriesGrpc {
       this.metrics.answered({ transport: "grpc", method, code, requestId, durationMs: performance.now() - startedAt });
     }
   }
-}
-
-/** A peer is `address:port`, and on a Unix socket a path. */
-function addressOf(peer: string): string {
-  return peer.replace(/:\d+$/, "");
 }
 
 /** Metadata of the answer. The id is left in that of the call, too, where the error filter reads it. */
@@ -205,7 +171,7 @@ const UNDECODABLE = Object.freeze({});
 
 /**
  * The service as generated, except that bytes which are no message reach their handler: grpc-js would answer INTERNAL. A text that
- * is not UTF-8 makes no message, as proto3 has it; the generated code would store each wrong byte as U+FFFD.
+ * is not UTF-8 makes no message, as proto3 has it; the generated code would store each wrong byte as U+FFFD. Answers come encoded.
  */
 export const memoryService: ServiceDefinition = Object.fromEntries(
   Object.entries(MemoryServiceService).map(([name, method]) => [
@@ -220,6 +186,7 @@ export const memoryService: ServiceDefinition = Object.fromEntries(
           return UNDECODABLE;
         }
       },
+      responseSerialize: (bytes: Buffer): Buffer => bytes,
     },
   ]),
 );
@@ -227,8 +194,4 @@ export const memoryService: ServiceDefinition = Object.fromEntries(
 function decoded<T>(request: T): T {
   if (request === UNDECODABLE) throw new InvalidArgumentError("request", "is not a message of this call, or is nested too deep");
   return request;
-}
-
-function text(metadata: Metadata, key: string): string | undefined {
-  return metadata.get(key)[0]?.toString();
 }

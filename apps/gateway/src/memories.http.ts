@@ -35,13 +35,13 @@ export class MemoriesHttp {
 
   @Post()
   @HttpCode(201)
-  add(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply, @Body() body: unknown): Promise<object> {
+  add(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply, @Body() body: unknown): Promise<string> {
     return this.admission.admit("write", request, reply, async (call) => addResponseToJson(answerOf(await this.memories.add(call, addFromJson(body)), reply)));
   }
 
   @Post("search")
   @HttpCode(200)
-  search(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply, @Body() body: unknown): Promise<object> {
+  search(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply, @Body() body: unknown): Promise<string> {
     return this.admission.admit("read", request, reply, async (call) => searchAnswerToJson(await this.memories.search(call, searchFromJson(body))));
   }
 
@@ -49,9 +49,9 @@ export class MemoriesHttp {
   @HttpCode(200)
   async searchStream(@Req() request: FastifyRequest, @Res() reply: FastifyReply, @Body() body: unknown): Promise<void> {
     const stream = await eventStream(
-      (emit) => this.admission.admit("read", request, reply, async (call) => {
+      (emit) => this.admission.stream("read", request, reply, async (call, hold) => {
         const onFirst = () => { this.metrics.firstValue({ transport: "http", method: "search_stream", durationMs: reply.elapsedTime }); };
-        for await (const event of tellingFirst(this.memories.searchStream(call, searchFromJson(body)), onFirst)) emit(searchEventToJson(event));
+        for await (const event of tellingFirst(this.memories.searchStream(call, searchFromJson(body)), onFirst)) await emit(searchEventToJson(event), { hold, signal: call.signal });
       }),
       (error) => ({ event: "error", data: this.errors.problemWithin(error, request, reply) }),
     );
@@ -61,30 +61,30 @@ export class MemoriesHttp {
   }
 
   @Get()
-  list(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply, @Query() query: unknown): Promise<object> {
+  list(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply, @Query() query: unknown): Promise<string> {
     return this.admission.admit("read", request, reply, async (call) => listResponseToJson(await this.memories.list(call, listFromQuery(query))));
   }
 
   /** For filters that are too long for a query. */
   @Post("list")
   @HttpCode(200)
-  listByBody(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply, @Body() body: unknown): Promise<object> {
+  listByBody(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply, @Body() body: unknown): Promise<string> {
     return this.admission.admit("read", request, reply, async (call) => listResponseToJson(await this.memories.list(call, listFromJson(body))));
   }
 
   @Post("delete")
   @HttpCode(200)
-  deleteMany(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply, @Body() body: unknown): Promise<object> {
+  deleteMany(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply, @Body() body: unknown): Promise<string> {
     return this.admission.admit("write", request, reply, async (call) => deleteResponseToJson(answerOf(await this.memories.deleteMany(call, deleteManyFromJson(body)), reply)));
   }
 
   @Get(":id")
-  get(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply, @Param("id") id: string): Promise<object> {
+  get(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply, @Param("id") id: string): Promise<string> {
     return this.admission.admit("read", request, reply, async (call) => tagged(await this.memories.get(call, { id }), reply));
   }
 
   @Patch(":id")
-  update(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply, @Param("id") id: string, @Body() body: unknown): Promise<object> {
+  update(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply, @Param("id") id: string, @Body() body: unknown): Promise<string> {
     return this.admission.admit("write", request, reply, async (call) => {
       const update = updateFromJson(body, { id, ifMatch: request.headers["if-match"] });
       return tagged(answerOf(await this.memories.update(call, update), reply), reply);
@@ -92,12 +92,12 @@ export class MemoriesHttp {
   }
 
   @Get(":id/history")
-  history(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply, @Param("id") id: string): Promise<object> {
+  history(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply, @Param("id") id: string): Promise<string> {
     return this.admission.admit("read", request, reply, async (call) => historyResponseToJson(await this.memories.history(call, { id })));
   }
 
   @Delete(":id")
-  delete(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply, @Param("id") id: string): Promise<object> {
+  delete(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply, @Param("id") id: string): Promise<string> {
     return this.admission.admit("write", request, reply, async (call) =>
       deleteResponseToJson(answerOf(await this.memories.delete(call, deleteFromPath({ id, ifMatch: request.headers["if-match"] })), reply)));
   }

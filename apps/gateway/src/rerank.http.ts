@@ -14,7 +14,7 @@ export class RerankHttp {
 
   @Post()
   @HttpCode(200)
-  rerank(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply, @Body() body: unknown): Promise<object> {
+  rerank(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply, @Body() body: unknown): Promise<string> {
     return this.admission.admit("rerank", request, reply, async (call) => rerankResponseToJson(await this.memories.rerank(call, rerankFromJson(body))));
   }
 }

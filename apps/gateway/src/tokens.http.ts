@@ -14,7 +14,7 @@ export class TokensHttp {
 
   @Post()
   @HttpCode(201)
-  create(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply, @Body() body: unknown): Promise<object> {
+  create(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply, @Body() body: unknown): Promise<string> {
     return this.admission.exchange(request, reply, async (call) => createTokenResponseToJson(await this.tokens.create(call, createTokenFromJson(body))));
   }
 }

@@ -50,6 +50,7 @@ export const METRICS = {
   memseal_search_stage_duration_seconds: { type: "latency", help: "Steps of searches, of those that took it.", labels: { stage: null } },
   memseal_breaker_state: { type: "gauge", help: "1 for the state that a breaker is in, 0 for the others.", labels: { breaker: null, state: ["closed", "open", "half_open"] } },
   memseal_flag_state: { type: "gauge", help: "1 for what is switched on, 0 for what is switched off.", labels: { flag: null } },
+  memseal_untaken_answer_bytes: { type: "gauge", help: "Answers that are made and that their callers have not taken yet.", labels: {} },
   memseal_integrity_failures_total: { type: "counter", help: "Sealed rows that do not open, each counted once.", labels: {} },
   memseal_api_keys_refused_total: {
     type: "counter",

@@ -12,3 +12,4 @@ export { runService } from "./run-service.js";
 export { Access, callerOf, TenantGuard } from "./tenant.guard.js";
 export { StandardServices } from "./standard-services.js";
 export { TransportSecurity, type TransportVariables } from "./transport-security.js";
+export { cutOffUnlessTaken, whenTaken } from "./untaken-call.js";
