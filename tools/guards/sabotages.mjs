@@ -973,11 +973,4 @@ export const SABOTAGES = [
     replace: "",
     test: { kind: "e2e", project: "apps/gateway", spec: "untaken", turnsRed: "over grpc and reads none holds no more of the gateway's memory" },
   },
-  {
-    name: "answer that counts as taken at the caller's deadline",
-    file: "libs/transport/src/untaken-call.ts",
-    find: 'else stream.once("close", taken);',
-    replace: 'else call.once("cancelled", taken);',
-    test: { kind: "unit", project: "libs/transport", spec: "untaken-call", turnsRed: "is taken when its receiver has read it, and not before", beside: "of a caller that has left is taken at once" },
-  },
 ];

@@ -20,10 +20,14 @@ export class UnreadCalls {
 
   ask(path: string, message: Buffer): void {
     const stream = this.#session.request({ ":method": "POST", ":path": path, "content-type": "application/grpc", te: "trailers", authorization: `Bearer ${this.key}` });
-    let status: string | undefined;
-    const tell = (headers: Record<string, unknown>): void => { status ??= headers["grpc-status"] as string | undefined; };
+    let isTold = false;
+    const end = (how: string): void => {
+      if (!isTold) this.ends.push(how);
+      isTold = true;
+    };
+    const tell = (headers: Record<string, unknown>): void => { if (headers["grpc-status"] !== undefined) end(headers["grpc-status"] as string); };
     stream.on("response", tell).on("trailers", tell).on("error", () => undefined);
-    stream.once("close", () => this.ends.push(status ?? "cut"));
+    stream.once("close", () => { end("cut"); });
     const head = Buffer.alloc(FRAME_HEAD);
     head.writeUInt32BE(message.length, 1);
     stream.pause().end(Buffer.concat([head, message]));

@@ -14,7 +14,7 @@ export function whenTaken(call: GrpcCall, taken: () => void): void {
   else stream.once("close", taken);
 }
 
-/** Ends a call whose answer is not taken in time. What grpc-js calls cancelled may still lie here: past the caller's deadline, too. */
+/** Ends a call whose answer is not taken in time, whatever its deadline. */
 export function cutOffUnlessTaken(call: GrpcCall, withinMs: number): void {
   const stream = streamOf(call);
   const timer = setTimeout(() => { stream.close(constants.NGHTTP2_CANCEL); }, withinMs);
