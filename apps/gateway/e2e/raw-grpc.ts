@@ -14,8 +14,8 @@ export class UnreadCalls {
   readonly #session: ClientHttp2Session;
 
   constructor(address: string, private readonly key: string) {
-    // Data waits for a window that never opens; headers and trailers do not.
-    this.#session = connectHttp2(`http://${address}`, { settings: { initialWindowSize: 0 } });
+    // One byte of each: with none even an empty answer would wait, and its trailers behind it.
+    this.#session = connectHttp2(`http://${address}`, { settings: { initialWindowSize: 1 } });
   }
 
   ask(path: string, message: Buffer): void {

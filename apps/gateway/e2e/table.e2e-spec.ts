@@ -183,11 +183,12 @@ function hoarder(): Promise<{ key: string; calls: UnreadCalls }> {
     const { key } = await userWith(...Array.from({ length: 22 }, (_, i) => `${i} ${"gate ".repeat(9_000)}`));
     const calls = new UnreadCalls(gateway.grpc, key);
     const { path, requestSerialize } = MemoryServiceService.list;
-    while (calls.ends.length === 0) {
+    // A refusal for another reason, such as a busy database, is none that lasts.
+    for (let answer: Answer | undefined; !String(answer?.body["detail"]).includes("wait to be read");) {
       calls.ask(path, requestSerialize({ limit: 100, cursor: undefined, filters: undefined, userId: undefined }));
-      await delay(20);
+      await delay(100);
+      answer = await gateway.ask("http", { method: "get", key, json: VALID.get });
     }
-    expect(calls.ends[0]).toBe("8");
     return { key, calls };
   })());
 }

@@ -14,11 +14,11 @@ export class GrpcAdmission {
   constructor(private readonly admission: Admission, private readonly takeTimeoutMs: number) {}
 
   admit(access: Access, metadata: Metadata, call: UnaryCall, work: (call: TenantCall) => Promise<unknown>): Promise<Buffer> {
-    return this.admission.admit(received(metadata, call), access, async (admitted, hold) => this.#encode(call, await work(admitted), hold));
+    return this.#taken(call, this.admission.admit(received(metadata, call), access, async (admitted, hold) => encodeHeld(call, await work(admitted), hold)));
   }
 
   exchange(metadata: Metadata, call: UnaryCall, work: (call: DelegateCall) => Promise<unknown>): Promise<Buffer> {
-    return this.admission.exchange(received(metadata, call), async (admitted, hold) => this.#encode(call, await work(admitted), hold));
+    return this.#taken(call, this.admission.exchange(received(metadata, call), async (admitted, hold) => encodeHeld(call, await work(admitted), hold)));
   }
 
   /** Writes the events itself, each when the one before it is taken; Nest would gather them. */
@@ -35,11 +35,13 @@ export class GrpcAdmission {
     });
   }
 
-  #encode(call: UnaryCall, answer: unknown, hold: Hold): Buffer {
-    const bytes = encode(call, answer);
-    hold(bytes.length);
-    cutOffUnlessTaken(call, this.takeTimeoutMs);
-    return bytes;
+  /** A failure, too, waits for a receiver whose window is closed. */
+  async #taken(call: UnaryCall, answer: Promise<Buffer>): Promise<Buffer> {
+    try {
+      return await answer;
+    } finally {
+      cutOffUnlessTaken(call, this.takeTimeoutMs);
+    }
   }
 }
 
@@ -49,6 +51,12 @@ function encode(call: UnaryCall | StreamingCall, message: unknown): Buffer {
   const encoder = encoders.get(call.getPath());
   if (encoder === undefined) throw new RangeError("only calls of the public service are admitted");
   return encoder(message);
+}
+
+function encodeHeld(call: UnaryCall, answer: unknown, hold: Hold): Buffer {
+  const bytes = encode(call, answer);
+  hold(bytes.length);
+  return bytes;
 }
 
 /** Resolves when it is taken, or nobody waits for it any more. */
