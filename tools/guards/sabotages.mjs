@@ -719,6 +719,13 @@ export const SABOTAGES = [
     test: { kind: "unit", project: "tools/canary", spec: "evidence", turnsRed: "leaves a hundredth of an hour's releases to chance", beside: "for a promotion takes hundreds" },
   },
   {
+    name: "foreign row not shown to a scraper",
+    file: "apps/indexer/src/indexer.module.ts",
+    find: "crossTenant.reached();",
+    replace: "",
+    test: { kind: "e2e", project: "apps/indexer", spec: "security-counters", turnsRed: "counts a row of another tenant that came back" },
+  },
+  {
     name: "text in a log line",
     file: "apps/gateway/src/add-memories.ts",
     find: "const bare = memories.filter(",

@@ -12,8 +12,8 @@ export function routing({ evaluationS }: Cadence): Routing {
 }
 
 /**
- * What acts on a release goes to its runner, a second trigger beside the runner's own looks. Each alert is a group of its own
- * ("..."): in a group that has spoken, a new alert waits for the next interval.
+ * What acts on a release goes to its runner, a second trigger beside the runner's own looks, and to people. Each alert is a group
+ * of its own there ("..."): in a group that has spoken, a new alert waits for the next interval.
  */
 export function alertmanagerConfig(cadence: Cadence): object {
   const { groupWaitS, groupIntervalS, repeatS } = routing(cadence);
@@ -21,14 +21,18 @@ export function alertmanagerConfig(cadence: Cadence): object {
     route: {
       receiver: "operators",
       group_by: ["alertname"],
-      routes: [{
-        receiver: "release-runner",
-        matchers: ['memseal_action=~"rollback|hold|heartbeat"'],
-        group_by: ["..."],
-        group_wait: duration(groupWaitS),
-        group_interval: duration(groupIntervalS),
-        repeat_interval: duration(repeatS),
-      }],
+      routes: [
+        {
+          receiver: "release-runner",
+          matchers: ['memseal_action=~"rollback|hold|heartbeat"'],
+          group_by: ["..."],
+          group_wait: duration(groupWaitS),
+          group_interval: duration(groupIntervalS),
+          repeat_interval: duration(repeatS),
+          continue: true,
+        },
+        { receiver: "operators", matchers: ['memseal_action=~"rollback|hold"'] },
+      ],
     },
     receivers: [
       { name: "operators" },

@@ -120,6 +120,11 @@ describe(`Prometheus and Alertmanager${canRun ? "" : " (skipped: apt-get install
     expect(run("amtool", "check-config", inDir("alertmanager/alertmanager.yml")).status).toBe(0);
   });
 
+  withTools.each([["rollback", "release-runner,operators"], ["hold", "release-runner,operators"], ["heartbeat", "release-runner"], ["none of these", "operators"]])("tell of %s to %s", (action, receivers) => {
+    const routed = run("amtool", "config", "routes", "test", `--config.file=${inDir("alertmanager/alertmanager.yml")}`, `memseal_action=${action}`, "alertname=MemsealErrors");
+    expect(routed.output).toMatch(new RegExp(`^${receivers}$`, "m"));
+  });
+
   withTools("take every query of a dashboard and of an analysis", () => {
     const analyses = parseAllDocuments(files.get("argo/analysis-template.yaml") ?? "").map((document) => document.toJS() as { spec: { metrics: { provider: { prometheus: { query: string } } }[] } });
     const queries = [
