@@ -967,6 +967,8 @@ export const SABOTAGES = [
     find: "return this.#heldBy(tenant) < this.#free;",
     replace: "return this.#free > 0;",
     test: { kind: "integration", project: "libs/storage", spec: "connection-shares", turnsRed: "another's are answered at once", beside: "are cancelled, or lose their connection" },
+  },
+  {
     name: "answers that wait without a bound",
     file: "apps/gateway/src/untaken-answers.ts",
     find: "if (held > 0 && held + bytes > this.budget.receiverBytes)",
