@@ -6,12 +6,13 @@ import { SignJWT } from "jose";
 import { TRANSPORTS, type Answer, type Ask, type Gateway, type Transport } from "./gateway.js";
 import { HeapDumps } from "./heap-dumps.js";
 import { filesUnder, LeakScan, type Needle } from "./leak-scan.js";
+import { OtlpReceiver } from "./otlp-receiver.js";
 import { Stack } from "./stack.js";
 
 /*
  * What was said, by whom and with which key is looked for wherever an installation leaves something behind, in the encodings of
  * leak-scan.ts, after every kind of call and failure. In each place something else was planted on purpose, and must be found there.
- * There are no traces yet; when there are, they are one more place. docs/adr/0025 says what no place here shows.
+ * docs/adr/0025 says what no place here shows.
  */
 
 const VECTOR = Float32Array.from({ length: 384 }, (_value, i) => Math.fround(Math.sin(i * 12.9898) * 0.043758));
@@ -39,9 +40,12 @@ const said: Record<string, Needle> = {
 /** Planted on purpose, one a place. */
 const PLANTED = {
   log: "planted-in-the-log-4471", process: "planted-in-metrics-and-memory-5582", table: "planted-in-a-table-6693", wal: "planted-in-the-wal-7704", "server log": "planted-in-the-server-log-8815",
+  // As many bytes as the id of a trace.
+  trace: "planted-trace-44",
 };
 
 const dumps = new HeapDumps();
+let traces: OtlpReceiver;
 let stack: Stack;
 /** That what was said goes through; another has the last calls of all. */
 let gateway: Gateway;
@@ -54,9 +58,12 @@ const failures: { what: string; answer: Answer }[] = [];
 
 beforeAll(async () => {
   const issuer = generateKeyPairSync("ed25519");
+  traces = await OtlpReceiver.start();
+  const tracing = { MEMSEAL_OTLP_URL: traces.url, OTEL_BSP_SCHEDULE_DELAY: "500" };
   stack = await Stack.start({
-    indexer: { ...dumps.env("indexer", PLANTED.process), MEMSEAL_INDEX_CACHE_BYTES: "1000000" },
-    reranker: dumps.env("reranker", PLANTED.process),
+    gateway: { ...tracing, MEMSEAL_TRACE_SHARE: "1" },
+    indexer: { ...tracing, ...dumps.env("indexer", PLANTED.process), MEMSEAL_INDEX_CACHE_BYTES: "1000000" },
+    reranker: { ...tracing, ...dumps.env("reranker", PLANTED.process) },
   });
   writeFileSync(join(stack.database.dir, "issuer.pem"), issuer.publicKey.export({ type: "spki", format: "pem" }));
   const issuers = join(stack.database.dir, "issuers.json");
@@ -70,6 +77,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await stack.stop();
+  traces.stop();
   dumps.remove();
 });
 
@@ -174,6 +182,16 @@ describe("what was said, by whom and with which key", () => {
     for (const name of ["memseal_requests_total", "memseal_calls_total", "memseal_cross_tenant_reached_total"]) expect(shown.join("\n")).toContain(name);
     expect(shown.join("\n")).toMatch(/memseal_cross_tenant_refused_total\{where="user_id",.*\} 2/);
     for (const metrics of shown) expect(namesIn(scan.inText(metrics))).toEqual(["process"]);
+  });
+
+  it("is in no span that any process sent", async () => {
+    const traceparent = `00-${Buffer.from(PLANTED.trace).toString("hex")}-b7ad6b7169203331-01`;
+    const carried = { traceparent, tracestate: `vendor=${MEMORY.run_id}`, baggage: `user=${encodeURIComponent(USERS.user)}` };
+    expect((await otherGateway.ask("http", { method: "list", headers: carried })).code).toBe("unauthenticated");
+    const sent = () => traces.bodies.join("\n");
+    await eventually(() => scan.inText(sent()).has("trace"));
+    for (const service of ["gateway", "indexer", "reranker"]) expect(traces.spans.filter((span) => span.service === `memseal-${service}`).length).toBeGreaterThan(20);
+    expect(namesIn(scan.inText(sent()))).toEqual(["trace"]);
   });
 
   it("is in no table, and in no file of the database, its WAL and its log", async () => {

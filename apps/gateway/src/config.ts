@@ -1,4 +1,4 @@
-import { listenAddress, listenAddresses, track, transportVariables } from "@memseal/config";
+import { listenAddress, listenAddresses, telemetryVariables, transportVariables } from "@memseal/config";
 import { z } from "zod";
 import { RATE_CLASSES, type PerSecond, type RateClass } from "./rates.js";
 
@@ -80,7 +80,9 @@ export const gatewayConfig = z.object({
   MEMSEAL_CORS_ORIGINS: origins.optional(),
   /** JSON: what is switched off, read each second. */
   MEMSEAL_FLAGS_FILE: z.string().optional(),
-  MEMSEAL_TRACK: track,
+  ...telemetryVariables,
+  /** What part of the requests is traced, 0 to 1, where a receiver is named. */
+  MEMSEAL_TRACE_SHARE: z.coerce.number().min(0).max(1).default(0.05),
 });
 
 export type GatewayConfig = z.infer<typeof gatewayConfig>;

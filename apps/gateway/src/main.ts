@@ -1,8 +1,8 @@
 import "reflect-metadata";
 import { parseConfig } from "@memseal/config";
 import { FILE_DESCRIPTORS, MEMORY_PACKAGE } from "@memseal/contracts";
-import { Logger } from "@memseal/telemetry";
-import { GrpcErrorFilter, grpcServer, HttpErrorFilter, runService, serviceNames, StandardServices, TransportSecurity } from "@memseal/transport";
+import { Logger, Tracing } from "@memseal/telemetry";
+import { GrpcErrorFilter, grpcServer, HttpErrorFilter, runService, serviceNames, StandardServices, TraceInterceptor, TransportSecurity } from "@memseal/transport";
 import type { NestApplicationOptions } from "@nestjs/common";
 import { NestFactory } from "@nestjs/core";
 import type { MicroserviceOptions } from "@nestjs/microservices";
@@ -21,6 +21,7 @@ await runService(log, async () => {
   const http = config.MEMSEAL_HTTP_ADDRESS;
   const grpcAddress = config.MEMSEAL_GRPC_ADDRESS;
   const httpErrors = new HttpErrorFilter(log);
+  const tracing = Tracing.start({ service: "gateway", track: config.MEMSEAL_TRACK, url: config.MEMSEAL_OTLP_URL, share: config.MEMSEAL_TRACE_SHARE, log });
   const services = TransportSecurity.openPrivate(config, log);
   const callers = TransportSecurity.open({
     cert: config.MEMSEAL_PUBLIC_TLS_CERT_FILE,
@@ -33,6 +34,8 @@ await runService(log, async () => {
   const options: Readonly<NestApplicationOptions> = { logger: false, abortOnError: false, bodyParser: false };
   const app = await NestFactory.create<NestFastifyApplication>(GatewayModule.create(config, services, log), adapter, options);
   app.useGlobalFilters(httpErrors);
+  const traces = new TraceInterceptor();
+  app.useGlobalInterceptors(traces);
   callers.keepCurrent(adapter.getHttpServer());
   if (config.MEMSEAL_CORS_ORIGINS !== undefined) app.enableCors(corsFor(config.MEMSEAL_CORS_ORIGINS));
   prepareHttpServer(adapter, app.get(GatewayMetrics));
@@ -42,16 +45,18 @@ await runService(log, async () => {
   // Deferred: Nest would bind the handlers at once, without the filter.
   app
     .connectMicroservice<MicroserviceOptions>(grpcServer({ address: grpcAddress, packages, standard, security: callers, isPublic: true }), { deferInitialization: true })
-    .useGlobalFilters(new GrpcErrorFilter(log));
+    .useGlobalFilters(new GrpcErrorFilter(log))
+    .useGlobalInterceptors(traces);
   await app.startAllMicroservices();
   await app.listen(http.port, http.host);
   standard.setServing(true);
   return {
     address: `http ${http.address}, grpc ${grpcAddress}`,
-    close: () => {
+    close: async () => {
       standard.end();
       callers.close();
-      return app.close();
+      await app.close();
+      await tracing.close();
     },
   };
 });

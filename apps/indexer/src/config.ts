@@ -1,4 +1,4 @@
-import { listenAddress, privateServiceVariables, track } from "@memseal/config";
+import { listenAddress, privateServiceVariables, telemetryVariables } from "@memseal/config";
 import { z } from "zod";
 
 const files = z.string().transform((list) => list.split(",")).pipe(z.array(z.string().min(1)).min(1).max(2));
@@ -9,7 +9,7 @@ export const indexerConfig = z.object({
   MEMSEAL_INDEXER_ADDRESS: listenAddress.default("127.0.0.1:7482"),
   /** Where it serves `/metrics`; nowhere unless set. */
   MEMSEAL_METRICS_ADDRESS: listenAddress.optional(),
-  MEMSEAL_TRACK: track,
+  ...telemetryVariables,
   /** The app role's connection. */
   DATABASE_URL: z.string(),
   /** The auth role's connection, for API keys alone. */

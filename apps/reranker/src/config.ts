@@ -1,4 +1,4 @@
-import { listenAddress, privateServiceVariables, track } from "@memseal/config";
+import { listenAddress, privateServiceVariables, telemetryVariables } from "@memseal/config";
 import { StartupError } from "@memseal/errors";
 import { readFileSync, statSync } from "node:fs";
 import { availableParallelism, homedir } from "node:os";
@@ -15,7 +15,7 @@ export const rerankerConfig = z.object({
   MEMSEAL_RERANKER_ADDRESS: listenAddress.default("127.0.0.1:7483"),
   /** Where it serves `/metrics`; nowhere unless set. */
   MEMSEAL_METRICS_ADDRESS: listenAddress.optional(),
-  MEMSEAL_TRACK: track,
+  ...telemetryVariables,
   MEMSEAL_DEVICE: z.enum(["auto", "cuda", "cpu"]).default("auto"),
   /** Where a model is looked for before those that ship. */
   MEMSEAL_MODELS_DIR: z.string().startsWith("/", "must be an absolute path").default(join(homedir(), ".memseal", "models")),

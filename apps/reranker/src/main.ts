@@ -1,7 +1,7 @@
 import "reflect-metadata";
 import { parseConfig } from "@memseal/config";
 import { EmbedderService, FILE_DESCRIPTORS, RERANKER_PACKAGE, RerankerService } from "@memseal/contracts/reranker";
-import { Logger, Metrics } from "@memseal/telemetry";
+import { Logger, Metrics, Tracing } from "@memseal/telemetry";
 import { runService, startGrpcService, TransportSecurity } from "@memseal/transport";
 import { parseServices, rerankerConfig } from "./config.js";
 import { RerankerModule } from "./reranker.module.js";
@@ -17,9 +17,11 @@ await runService(log, async () => {
     process.exit(1);
   };
   const metrics = new Metrics(config.MEMSEAL_TRACK);
+  const tracing = Tracing.start({ service: "reranker", track: config.MEMSEAL_TRACK, url: config.MEMSEAL_OTLP_URL, log });
   return startGrpcService(await RerankerModule.create({ config, services, log, metrics, onLost }), {
     log,
     metrics,
+    tracing,
     metricsAddress: config.MEMSEAL_METRICS_ADDRESS,
     security,
     peerNames: config.MEMSEAL_TLS_PEER_NAMES,

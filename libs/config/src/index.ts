@@ -1,3 +1,3 @@
 export { isLoopback, parseHostAndPort, type HostAndPort } from "./address.js";
-export { listenAddress, listenAddresses, parseConfig, port, track } from "./parse-config.js";
+export { listenAddress, listenAddresses, parseConfig, port, telemetryVariables } from "./parse-config.js";
 export { privateServiceVariables, transportVariables } from "./transport-variables.js";

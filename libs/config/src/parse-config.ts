@@ -27,5 +27,10 @@ export const listenAddress = z.string().regex(/^(unix:\/.+|([^:\s]+|\[[0-9a-f:]+
 /** Several, comma-separated. A comma in a socket's path is none between addresses. */
 export const listenAddresses = z.string().transform((list) => list.split(/,(?=unix:\/|[^,/]+:\d{1,5}(?:,|$))/)).pipe(z.array(listenAddress).min(1));
 
-/** Name of the release track on every metric. */
-export const track = z.enum(["stable", "canary"]).default("stable");
+/** Variables of what every service tells about itself. */
+export const telemetryVariables = {
+  /** Name of the release track on every metric and span. */
+  MEMSEAL_TRACK: z.enum(["stable", "canary"]).default("stable"),
+  /** An OTLP receiver over HTTP, such as http://collector:4318/v1/traces. Without it nothing is traced. */
+  MEMSEAL_OTLP_URL: z.url({ protocol: /^https?$/ }).optional(),
+};

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import type { UserHash } from "@memseal/crypto";
+import { inSpan, SpanKind, type SpanSpec } from "@memseal/telemetry";
 import pg from "pg";
 import { ConnectionShares, type CallEnd, type Claim } from "./connection-shares.js";
 import { ForeignRowError, toStorageError } from "./errors.js";
@@ -38,9 +39,10 @@ export class TenantTransaction implements TenantStatements {
   }
 
   async query<Row extends pg.QueryResultRow>(sql: string, parameters: unknown[] = []): Promise<pg.QueryResult<Row>> {
-    if (this.#client === undefined) throw new Error("this tenant transaction has ended");
+    const client = this.#client;
+    if (client === undefined) throw new Error("this tenant transaction has ended");
     assertTenantStatement(sql);
-    const result = await run<Row>(this.#client, this.walls, statement(sql, parameters));
+    const result = await inSpan(spanOf(sql), () => run<Row>(client, this.walls, statement(sql, parameters)));
     assertOwnRows(result, this.userHash, this.walls);
     return result;
   }
@@ -79,7 +81,7 @@ export class TenantDatabase {
    */
   async withTenant<T>(tenant: UserHash, work: (tx: TenantTransaction) => Promise<T>, { snapshot = false, goesFirst }: TransactionOptions = {}): Promise<T> {
     const begin = beginAs(tenant, snapshot ? " ISOLATION LEVEL REPEATABLE READ, READ ONLY" : "");
-    return this.#onConnection(tenant, { end: this.end, goesFirst }, async (client) => {
+    return inSpan({ name: "transaction" }, () => this.#onConnection(tenant, { end: this.end, goesFirst }, async (client) => {
       const tx = new TenantTransaction(client, tenant, Buffer.from(tenant, "hex"), this.walls);
       try {
         await run(client, this.walls, begin);
@@ -92,7 +94,7 @@ export class TenantDatabase {
       } finally {
         tx.end();
       }
-    });
+    }));
   }
 
   /** Each statement in a transaction of its own, all of it in one round trip. */
@@ -104,7 +106,7 @@ export class TenantDatabase {
   async #queryAlone<Row extends pg.QueryResultRow>({ tenant, userHash }: { tenant: UserHash; userHash: Buffer }, sql: string, parameters: unknown[]): Promise<pg.QueryResult<Row>> {
     const begin = beginAs(tenant);
     assertTenantStatement(sql);
-    return this.#onConnection(tenant, { end: this.end }, async (client) => {
+    return inSpan(spanOf(sql), () => this.#onConnection(tenant, { end: this.end }, async (client) => {
       // Sent together: should BEGIN fail, no tenant is set, and row security shows the statement nothing.
       const [, result] = await Promise.all([
         run(client, this.walls, begin),
@@ -113,7 +115,7 @@ export class TenantDatabase {
       ]);
       assertOwnRows(result, userHash, this.walls);
       return result;
-    });
+    }));
   }
 
   /** A connection for one transaction. After a failure it goes back rolled back, or not at all. */
@@ -148,6 +150,12 @@ function beginAs(tenant: UserHash, mode = ""): string {
   // The type promises it; a literal in SQL is checked all the same.
   if (!/^[0-9a-f]{64}$/.test(tenant)) throw new TypeError("a tenant is 64 lower-case hex digits");
   return `BEGIN${mode}; SET LOCAL app.user_hash = '${tenant}'`;
+}
+
+/** By its first word: the rest of a statement is nobody's concern, and that which begins a transaction names the tenant. */
+function spanOf(sql: string): SpanSpec {
+  const operation = /^\s*(\w+)/.exec(sql)?.[1]?.toUpperCase() ?? "";
+  return { name: operation, kind: SpanKind.CLIENT, attributes: { "db.system.name": "postgresql", "db.operation.name": operation } };
 }
 
 function statement(sql: string, parameters: unknown[]): pg.QueryConfig {

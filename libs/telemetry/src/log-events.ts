@@ -83,6 +83,9 @@ export const LOG_EVENTS = {
   "texts are sent to an embedding endpoint": ["address", "model"],
   /** count: which attempt it was. */
   "embedding endpoint failed": ["reason", "count"],
+  /** Their receiver does not take them; count: in the first batch that was lost. */
+  "traces lost": ["count"],
+  "traces sent again": [],
   "model loaded": ["model", "provider", "durationMs", "count"],
   "model worker lost": ["error"],
   "model worker ended": ["exitCode", "error"],

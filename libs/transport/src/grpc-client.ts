@@ -1,5 +1,6 @@
 import { Client, Metadata, type MethodDefinition, type ServiceError } from "@grpc/grpc-js";
 import { AppError, DeadlineExceededError } from "@memseal/errors";
+import { currentTraceparent, inSpan, SpanKind, TRACEPARENT_KEY, type SpanSpec } from "@memseal/telemetry";
 import { endInTime, mayReset } from "./call-end.js";
 import { CHANNELZ_OFF } from "./channelz.js";
 import { fromGrpcStatus } from "./grpc-status.js";
@@ -48,7 +49,7 @@ export function unary<Request, Response>(
   request: Request,
   { peer, deadlineMs, signal, metadata, onMetadata }: CallContext,
 ): Promise<Response> {
-  return new Promise((resolve, reject) => {
+  return inSpan(spanOf(path, peer), () => new Promise((resolve, reject) => {
     assertAwaited(signal, deadlineMs);
     const call = client.makeUnaryRequest(path, requestSerialize, responseDeserialize, request, metadataOf(metadata, deadlineMs), (error, response) => {
       ended();
@@ -58,7 +59,7 @@ export function unary<Request, Response>(
     });
     const ended = endInTime(client, call, { deadlineMs, signal }, reject);
     if (onMetadata !== undefined) call.on("metadata", onMetadata);
-  });
+  }));
 }
 
 /**
@@ -90,6 +91,10 @@ export async function* serverStream<Request, Response>(
   }
 }
 
+function spanOf(path: string, peer: string): SpanSpec {
+  return { name: path.slice(1), kind: SpanKind.CLIENT, attributes: { "rpc.system.name": "grpc", "rpc.method": path.slice(1), "memseal.peer": peer } };
+}
+
 /** @throws AppError `cancelled`, DeadlineExceededError: nothing is sent that nobody waits for */
 function assertAwaited(signal: AbortSignal | undefined, deadlineMs: number): void {
   if (signal?.aborted) throw new AppError("cancelled", "cancelled");
@@ -101,5 +106,7 @@ function metadataOf(values: Readonly<Record<string, string>> = {}, deadlineMs: n
   const metadata = new Metadata();
   metadata.set("grpc-timeout", `${Math.max(1, Math.ceil(deadlineMs - Date.now()))}m`);
   for (const [key, value] of Object.entries(values)) metadata.set(key, value);
+  const traceparent = currentTraceparent();
+  if (traceparent !== undefined) metadata.set(TRACEPARENT_KEY, traceparent);
   return metadata;
 }

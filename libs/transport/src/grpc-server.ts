@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Server, ServerInterceptor, ServiceDefinition } from "@grpc/grpc-js";
 import { StartupError } from "@memseal/errors";
-import { startMetricsServer, type Logger, type Metrics } from "@memseal/telemetry";
+import { startMetricsServer, type Logger, type Metrics, type Tracing } from "@memseal/telemetry";
 import type { DynamicModule } from "@nestjs/common";
 import { NestFactory } from "@nestjs/core";
 import { Transport, type GrpcOptions, type MicroserviceOptions } from "@nestjs/microservices";
@@ -12,6 +12,7 @@ import { MAX_INNER_MESSAGE_BYTES, MAX_MESSAGE_BYTES } from "./limits.js";
 import { requirePeerName } from "./peer-names.js";
 import type { RunningService } from "./run-service.js";
 import { StandardServices } from "./standard-services.js";
+import { TraceInterceptor } from "./trace.interceptor.js";
 import type { TransportSecurity } from "./transport-security.js";
 
 /** How soon a service says that it has stopped, or begun, to be ready. */
@@ -82,6 +83,7 @@ export interface GrpcServiceSpec extends Pick<GrpcServerSpec, "address" | "packa
   isReady?: () => Promise<boolean>;
   log: Logger;
   metrics: Metrics;
+  tracing?: Tracing;
   /** Where `/metrics` is served; nowhere unless set. */
   metricsAddress: string | undefined;
 }
@@ -91,7 +93,7 @@ export interface GrpcServiceSpec extends Pick<GrpcServerSpec, "address" | "packa
  * @throws StartupError for plaintext that is not allowed, and for names of callers that would show no certificate
  */
 export async function startGrpcService(module: DynamicModule, spec: GrpcServiceSpec): Promise<RunningService> {
-  const { address, packages, descriptors, security, peerNames, log, metrics, metricsAddress, isReady } = spec;
+  const { address, packages, descriptors, security, peerNames, log, metrics, tracing, metricsAddress, isReady } = spec;
   if (peerNames !== undefined && !security.isUnderTls(address)) throw new StartupError("MEMSEAL_TLS_PEER_NAMES needs the certificates that callers show: set MEMSEAL_TLS_CERT_FILE, MEMSEAL_TLS_KEY_FILE and MEMSEAL_TLS_CA_FILE");
   const standard = new StandardServices({ services: serviceNames(packages), descriptors });
   const methods = Object.values(packages).flatMap((services) => Object.values(services).flatMap((service) => Object.values(service).map(({ path }) => path.slice(1))));
@@ -99,6 +101,7 @@ export async function startGrpcService(module: DynamicModule, spec: GrpcServiceS
   // Nest's own logger prints what it is given; ours alone writes.
   const options: Readonly<GrpcOptions & { logger: false; abortOnError: false }> = { ...grpcServer({ address, packages, standard, security, maxReceiveBytes: MAX_INNER_MESSAGE_BYTES, interceptors }), logger: false, abortOnError: false };
   const app = await NestFactory.createMicroservice<MicroserviceOptions>(module, options);
+  app.useGlobalInterceptors(new TraceInterceptor());
   const metricsServer = metricsAddress === undefined ? undefined : await startMetricsServer(metricsAddress, metrics, security.httpServer(metricsAddress));
   await app.listen();
   standard.setServing(true);
@@ -114,6 +117,7 @@ export async function startGrpcService(module: DynamicModule, spec: GrpcServiceS
       if (isWatched) await delay(NOTICE_MS);
       await app.close();
       await metricsServer?.close();
+      await tracing?.close();
       security.close();
     },
   };
