@@ -65,9 +65,9 @@ export class Monitoring {
     return answer.data.result;
   }
 
-  /** Names of the alerts that fire or are about to. */
-  async alerting(): Promise<string[]> {
-    return [...new Set((await this.query("ALERTS")).map(({ metric }) => metric["alertname"] ?? ""))].sort();
+  /** Names of the alerts that fire. */
+  async firing(): Promise<string[]> {
+    return [...new Set((await this.query('ALERTS{alertstate="firing"}')).map(({ metric }) => metric["alertname"] ?? ""))].sort();
   }
 
   async stop(): Promise<void> {
