@@ -23,7 +23,7 @@ const AT_ONCE = 4;
 
 export const title = "Whole query: gateway, indexer and reranker as three processes on the embedded PostgreSQL, asked over gRPC";
 export const settings = [
-  `a tenant of ${CHUNKS} memories of one chunk, ${WORDS_A_TEXT} words each, with vectors of ${DIMENSION} values; a query of 8 words is embedded, 24 candidates of about 128 tokens are reranked by two workers, 10 come back`,
+  `a tenant of ${CHUNKS} memories of one chunk, ${WORDS_A_TEXT} words each, with vectors of ${DIMENSION} values; a query of 8 words is embedded, 24 candidates of about 128 tokens (at 4 in flight fewer where there is no time for all) are reranked by two workers, 10 come back`,
   `production's 250 ms for reranking; rounds of ${QUERIES_A_ROUND} queries, one caller; ${AT_ONCE} in flight: each its next query when it has its answer`,
 ];
 
