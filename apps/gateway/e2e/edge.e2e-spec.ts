@@ -209,6 +209,16 @@ describe("a hostile client", () => {
     expect(text).not.toContain("\"up\"");
   });
 
+  it("that names no host is refused in our words, and one that expects what nobody knows is served", async () => {
+    const nameless = await converse(guarded.http, ["GET /healthz HTTP/1.1\r\nconnection: close\r\n\r\n"]);
+    expect(answersIn(nameless.text)).toEqual([400]);
+    expect(nameless.text).toMatch(/"code":"invalid_argument","field":"host"/);
+    const old = await converse(guarded.http, ["GET /healthz HTTP/1.0\r\n\r\n"]);
+    expect(answersIn(old.text)).toEqual([200]);
+    const expectant = await converse(guarded.http, ["GET /healthz HTTP/1.1\r\nhost: gate\r\nexpect: tea\r\nconnection: close\r\n\r\n"]);
+    expect(answersIn(expectant.text)).toEqual([200]);
+  });
+
   it("that sends 200 requests at once is answered each, in order", async () => {
     const requests = Array.from({ length: 200 }, (_, i) => `GET /healthz HTTP/1.1\r\nhost: gate\r\nx-request-id: r${i}\r\n${i === 199 ? "connection: close\r\n" : ""}\r\n`);
     const { text } = await converse(guarded.http, [requests.join("")]);

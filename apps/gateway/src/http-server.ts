@@ -1,8 +1,9 @@
 import { finished } from "node:stream/promises";
 import { Stream } from "node:stream";
-import type { ServerResponse } from "node:http";
+import type { ServerOptions, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { TlsOptions } from "node:tls";
+import { InvalidArgumentError } from "@memseal/errors";
 import { connectionFaultOf, failureOf, MAX_MESSAGE_BYTES, problemOf, REQUEST_ID_KEY, requestIdFrom, type HttpErrorFilter } from "@memseal/transport";
 import { FastifyAdapter } from "@nestjs/platform-fastify";
 import { errorCodes, type FastifyRequest, type FastifyServerOptions } from "fastify";
@@ -50,9 +51,14 @@ export interface HttpServerSpec {
 
 /** Fastify that takes JSON alone, names each request, waits for none for ever, and answers every fault with a problem document. */
 export function createHttpServer(filter: HttpErrorFilter, { receiveTimeoutMs, https }: HttpServerSpec): FastifyAdapter {
-  const waiting = { headersTimeout: Math.min(HEAD_TIMEOUT_MS, receiveTimeoutMs), connectionsCheckingInterval: CHECK_INTERVAL_MS };
-  const options: FastifyServerOptions & { https?: TlsOptions; http?: typeof waiting } = {
-    ...(https ? { https: { ...https, ...waiting } } : { http: waiting }),
+  const node: ServerOptions = {
+    headersTimeout: Math.min(HEAD_TIMEOUT_MS, receiveTimeoutMs),
+    connectionsCheckingInterval: CHECK_INTERVAL_MS,
+    // Node's own refusal has no body.
+    requireHostHeader: false,
+  };
+  const options: FastifyServerOptions & { https?: TlsOptions; http?: ServerOptions } = {
+    ...(https ? { https: { ...https, ...node } } : { http: node }),
     bodyLimit: MAX_MESSAGE_BYTES,
     requestTimeout: receiveTimeoutMs,
     keepAliveTimeout: KEEP_ALIVE_MS,
@@ -108,9 +114,12 @@ export function prepareHttpServer(adapter: FastifyAdapter, metrics: GatewayMetri
     else if (body === "") done(null, undefined);
     else void parseJson(request, body, done);
   });
+  // Whoever expects more than 100-continue may be answered as if it had not said so (RFC 9110, 10.1.1); Node's refusal has no body.
+  server.server.on("checkExpectation", (request, response) => server.server.emit("request", request, response));
   server.addHook("onRequest", (request, reply, done) => {
     void reply.headers({ [REQUEST_ID_KEY]: request.id, "cache-control": "no-store" });
-    done();
+    const hasHost = request.headers.host !== undefined || request.raw.httpVersion === "1.0";
+    done(hasHost ? undefined : new InvalidArgumentError("host", "must be sent"));
   });
   // Connections with a request in flight are not idle when the server closes; kept alive, they would hold it open.
   let isClosing = false;
