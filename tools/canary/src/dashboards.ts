@@ -97,6 +97,7 @@ function services(): Chart[] {
     perSecond("Calls between services", "memseal_calls_total", "method, code, track"),
     quantile("Calls between services, p95", "memseal_call_duration_seconds", "method, track"),
     quantile("Database connections in use, p95", "memseal_database_pool_use_ratio", "track", "percentunit"),
+    perSecond("Calls that waited for a database connection", "memseal_database_waits_total", "outcome, track"),
     value("Tenant indexes in memory", "memseal_index_bytes", "track", "bytes"),
     perSecond("Tenant indexes brought up to date", "memseal_index_refreshes_total", "how, track"),
     perSecond("Rows past their time taken away", "memseal_maintenance_removed_total", "kind, track"),
