@@ -69,7 +69,7 @@ describe("memseal", () => {
   it.each<[string[], string]>([
     [["list", "--url", "ftp://a"], "a URL begins with http"],
     [["list", "--key-file", "/nowhere"], "/nowhere cannot be read"],
-    [["keys", "create", "--user", "a"], "secret file /nowhere/secrets/tenant.secret cannot be read"],
+    [["keys", "create", "--user", "a"], "nothing was started in /nowhere yet"],
     [["token", "--user", "a", "--url", "http://127.0.0.1:1"], "the gateway at http://127.0.0.1:1 cannot be reached"],
     [["migrate", "status"], "the database cannot be reached as its owner: check DATABASE_OWNER_URL"],
   ])("answers %j with one line and exit code 1", async (args, problem) => {
