@@ -26,9 +26,15 @@ function tree(spans: readonly SentSpan[], parentSpanId = "", depth = 0): string[
     .flatMap((span) => [`${"  ".repeat(depth)}${span.service.replace("memseal-", "")}: ${span.name}`, ...tree(spans, span.spanId, depth + 1)]);
 }
 
-const isWhole = (root: string, least: number) => (spans: readonly SentSpan[]) =>
-  spans.some(({ name, parentSpanId }) => name === root && parentSpanId === "") && spans.length >= least && spans.every(({ parentSpanId }) => parentSpanId === "" || spans.some(({ spanId }) => spanId === parentSpanId));
+/** Whether nothing of it is still on its way: every parent is there, and whatever was called has answered. */
+const isWhole = (root: string) => (spans: readonly SentSpan[]) => {
+  const has = (id: string) => spans.some(({ spanId }) => spanId === id);
+  const isAnswered = ({ kind, attributes, spanId }: SentSpan) => kind !== CLIENT || attributes["rpc.method"] === undefined || spans.some(({ parentSpanId }) => parentSpanId === spanId);
+  return spans.some(({ name, parentSpanId }) => name === root && parentSpanId === "") && spans.every((span) => (span.parentSpanId === "" || has(span.parentSpanId)) && isAnswered(span));
+};
 
+/** OTLP's number of the kind. */
+const CLIENT = 3;
 const INDEXER = "memseal.indexer.v1.IndexerService";
 const RERANKER = "memseal.reranker.v1.Reranker";
 const EMBEDDER = "memseal.reranker.v1.Embedder";
@@ -48,7 +54,7 @@ const WARMING = "00-11111111111111111111111111111111-2222222222222222-01";
 describe("traces", () => {
   it("show a write over gateway, embedder, indexer and its statements", async () => {
     expect((await gateway.ask("http", { method: "add", key, json: { memories: [{ text: "The walnuts are in the zirconium jar." }] } })).code).toBe("ok");
-    const spans = await receiver.trace(isWhole("POST /v1/memories", 9));
+    const spans = await receiver.trace(isWhole("POST /v1/memories"));
     expect(withoutSql(tree(spans))).toEqual([
       "gateway: POST /v1/memories",
       `  gateway: ${INDEXER}/ResolveKey`,
@@ -70,7 +76,7 @@ describe("traces", () => {
     ["grpc", "searchStream", "memseal.v1.MemoryService/SearchStream"],
   ] as const)("show a search over %s by %s: embedder, indexer with its statements, reranker", async (transport, method, root) => {
     expect((await gateway.ask(transport, { method, key, json: { query: "where are the walnuts?" } })).code).toBe("ok");
-    const spans = await receiver.trace(isWhole(root, 9));
+    const spans = await receiver.trace(isWhole(root));
     expect(withoutSql(tree(spans))).toEqual([`gateway: ${root}`, ...SEARCH]);
     expect(tree(spans).filter((line) => line.startsWith("      indexer: "))).toEqual(["      indexer: SELECT", "      indexer: SELECT"]);
     expect(spans.every(({ isError, attributes }) => !isError && attributes["memseal.code"] === "ok")).toBe(true);
