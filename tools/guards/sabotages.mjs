@@ -987,13 +987,13 @@ export const SABOTAGES = [
     file: "libs/storage/src/tenant-transaction.ts",
     find: "return inSpan(spanOf(sql), () => this.#onConnection(",
     replace: "return inSpan({ ...spanOf(sql), name: String(parameters) }, () => this.#onConnection(",
-    test: { kind: "e2e", project: "apps/gateway", spec: "traces.e2e", turnsRed: "hold no text", beside: "are answered as ever" },
+    test: { kind: "e2e", project: "apps/gateway", spec: "traces", turnsRed: "hold no text", beside: "are answered as ever" },
   },
   {
     name: "callers choose what is traced",
     file: "libs/telemetry/src/tracing.ts",
     find: "remoteParentSampled: ratio,",
     replace: "",
-    test: { kind: "e2e", project: "apps/gateway", spec: "traces.e2e", turnsRed: "of the share of requests", beside: "are answered as ever" },
+    test: { kind: "e2e", project: "apps/gateway", spec: "traces", turnsRed: "of the share of requests", beside: "are answered as ever" },
   },
 ];
