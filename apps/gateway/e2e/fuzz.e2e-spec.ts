@@ -23,6 +23,8 @@ const NO_RATE = "read=999999,write=999999,rerank=999999";
 const REFUSED_BY_RATE = /too many (read|write|rerank) requests|too many failed authentications/;
 /** Ids that are asked for: the newest, since others may be deleted by now. */
 const KEPT_IDS = 50;
+/** Of Node: a request line and headers of more are refused (431). */
+const MAX_HEAD_BYTES = 16_384;
 
 let stack: Stack;
 let gateway: Gateway;
@@ -127,11 +129,17 @@ describe("whatever is sent", () => {
     const ids: string[] = [];
     const answers = await fuzz(fc.oneof(...requests), async ({ operationId, path, verb, query, body, type, id, authorization, headers: others }) => {
       const memory = typeof id === "number" ? (ids[id % (ids.length || 1)] ?? "7") : id;
-      const response = await gateway.fetch(`${path.replace("{id}", encodeURIComponent(memory))}?${new URLSearchParams(query as Record<string, string>).toString()}`, {
+      const target = `${path.replace("{id}", encodeURIComponent(memory))}?${new URLSearchParams(query as Record<string, string>).toString()}`;
+      const response = await gateway.fetch(target, {
         method: verb,
         headers: { ...(authorization === undefined ? {} : { authorization }), ...(body === undefined ? {} : { "content-type": type }), ...others },
         ...(body === undefined ? {} : { body }),
+      }).catch((error: unknown) => {
+        // The connection is closed with the answer, which is lost where more of such a head was still on its way.
+        if (target.length < MAX_HEAD_BYTES) throw error;
+        return undefined;
       });
+      if (response === undefined) return "431 lost";
       const text = await response.text();
       if (response.status === 201 && operationId === "add") {
         ids.unshift(...(JSON.parse(text) as { results: { id: string }[] }).results.map((one) => one.id));
