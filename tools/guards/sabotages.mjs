@@ -957,7 +957,7 @@ export const SABOTAGES = [
   {
     name: "page of any size",
     file: "apps/indexer/src/read-memories.ts",
-    find: "const page = firstWithin(rows.slice(0, limit), PAGE_BYTES);",
+    find: "const page = firstWithin(rows.slice(0, limit), LIMITS.listPageBytes);",
     replace: "const page = rows.slice(0, limit);",
     test: { kind: "integration", project: "apps/indexer", spec: "answer-bytes", turnsRed: "a page of a list ends before it is too large", beside: "a search leaves out the last" },
   },

@@ -1,5 +1,6 @@
 import { parseTimeout, runUntil } from "@memseal/resilience";
 import type { Scope } from "@memseal/auth";
+import { LIMITS } from "@memseal/contracts";
 import { toAppError } from "@memseal/errors";
 import { parseIdempotencyKey } from "@memseal/transport";
 import { requireDelegate, requireScope, requireUser, type Authenticator } from "./authenticate.js";
@@ -9,9 +10,6 @@ import type { UntakenAnswers } from "./untaken-answers.js";
 
 /** How long a streamed answer may be made: the longest deadline. */
 export const LONGEST_STREAM_MS = 30_000;
-
-/** As large as a page of a list may be: where there is no room for that, none is made in vain. */
-const PAGE_BYTES = 1_048_576;
 
 /** A request as a transport received it. */
 export interface Received {
@@ -83,7 +81,8 @@ export class Admission {
       received.onQuota?.(quota);
       requireAllowed(quota);
       const receiver = credential.tenant ?? credential.actor;
-      this.untaken.requireRoom(receiver, PAGE_BYTES);
+      // Where there is no room for a page of a list, no answer is made in vain.
+      this.untaken.requireRoom(receiver, LIMITS.listPageBytes);
       return work(call, credential, (bytes) => {
         // What was written is written, and says little.
         if (kind !== "write") this.untaken.requireRoom(receiver, bytes);

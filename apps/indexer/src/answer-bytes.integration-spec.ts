@@ -1,5 +1,6 @@
+import { LIMITS } from "@memseal/contracts";
 import type { UserHash } from "@memseal/crypto";
-import { CANDIDATES_BYTES, PAGE_BYTES } from "./answer-bytes.js";
+import { CANDIDATES_BYTES } from "./answer-bytes.js";
 import { newTenant, randomVector, startIndexerTest, type IndexerTest, type TestIndexer } from "./indexer.fixture.js";
 
 let test: IndexerTest;
@@ -29,7 +30,7 @@ async function pagesOf(tenant: UserHash, filter?: typeof isLarge): Promise<strin
 
 it.each([["", undefined], [", with a filter too", isLarge]])("a page of a list ends before it is too large, and the next goes on from there%s", async (_which, filter) => {
   const tenant = newTenant();
-  const ids = await indexer.add(tenant, [...large(5, 0.45 * PAGE_BYTES), { text: "small", vector: randomVector(), tags: ["large"] }]);
+  const ids = await indexer.add(tenant, [...large(5, 0.45 * LIMITS.listPageBytes), { text: "small", vector: randomVector(), tags: ["large"] }]);
   const pages = await pagesOf(tenant, filter);
   expect(pages.map(({ length }) => length)).toEqual([3, 2, 1]);
   expect(pages.flat()).toEqual([...ids].reverse());
@@ -37,7 +38,7 @@ it.each([["", undefined], [", with a filter too", isLarge]])("a page of a list e
 
 it("a page has one memory at least", async () => {
   const tenant = newTenant();
-  await indexer.add(tenant, large(2, 1.5 * PAGE_BYTES));
+  await indexer.add(tenant, large(2, 1.5 * LIMITS.listPageBytes));
   expect((await pagesOf(tenant)).map(({ length }) => length)).toEqual([1, 1]);
 });
 

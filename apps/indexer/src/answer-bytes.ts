@@ -1,8 +1,5 @@
 import type { SealedMemory } from "@memseal/storage";
 
-/** What a page of a list may hold, in bytes as sealed: texts and metadata. One memory is always on it. */
-export const PAGE_BYTES = 1_048_576;
-
 /** What the candidates of a search may hold, their passages included: with ids, times and scores less than the 4 MiB that gRPC clients take by default. */
 export const CANDIDATES_BYTES = 4_000_000;
 

@@ -1,3 +1,4 @@
+import { LIMITS } from "@memseal/contracts";
 import type { ListQuery, Memory, MemoryVersion } from "@memseal/contracts/indexer";
 import { toTimestamp } from "@memseal/contracts/indexer";
 import { OpenError, type UserHash } from "@memseal/crypto";
@@ -5,7 +6,7 @@ import { DataLossError, NotFoundError } from "@memseal/errors";
 import type { TenantKeys } from "@memseal/keys";
 import { matches, type Filter } from "@memseal/retrieval";
 import type { CallEnd, MemoryStore, SealedMemory, SealedVersion, TenantDatabase } from "@memseal/storage";
-import { firstWithin, PAGE_BYTES } from "./answer-bytes.js";
+import { firstWithin } from "./answer-bytes.js";
 import type { IntegrityFailures } from "./integrity-failures.js";
 import { fieldsOf } from "./indexed-memory.js";
 import type { ListCursors } from "./list-cursor.js";
@@ -86,7 +87,7 @@ export class ReadMemories {
   async #newest(tenant: UserHash, { before, limit }: PageBounds, end: CallEnd | undefined): Promise<RowPage> {
     // One more than asked for says whether there are older ones.
     const rows = await this.store.listMemories(this.database.until(end).statementsOf(tenant), { before, limit: limit + 1 });
-    const page = firstWithin(rows.slice(0, limit), PAGE_BYTES);
+    const page = firstWithin(rows.slice(0, limit), LIMITS.listPageBytes);
     return { rows: page, last: rows.length > page.length ? page.at(-1)?.id : undefined };
   }
 
@@ -95,7 +96,7 @@ export class ReadMemories {
     const ids = chosen.slice(0, limit).map(({ id }) => id);
     const read = ids.length === 0 ? [] : await this.store.readMemories(this.database.until(end).statementsOf(tenant), ids);
     const rows = [...read].sort((a, b) => (a.id < b.id ? 1 : -1));
-    const page = firstWithin(rows, PAGE_BYTES);
+    const page = firstWithin(rows, LIMITS.listPageBytes);
     if (page.length < rows.length) return { rows: page, last: page.at(-1)?.id };
     return { rows, last: chosen.length > limit ? ids.at(-1) : undefined };
   }

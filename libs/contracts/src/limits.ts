@@ -35,6 +35,8 @@ export const LIMITS = {
   metadataPath: 8,
   listPage: 100,
   listPageDefault: 50,
+  /** Texts and metadata, as sealed, of the memories of one page; one memory is always on it. */
+  listPageBytes: 1_048_576,
   cursorCharacters: 256,
   tokenTtlS: 900,
 } as const;

@@ -35,11 +35,6 @@ export class BundleRecorder {
     return new BundleRecorder(dir, parsed.data, now);
   }
 
-  /** The time of the last entry is not before this. */
-  get startedAt(): Date {
-    return new Date(this.#startedAt);
-  }
-
   /** Records `{header, ...body}`, indented, so that people can read it. */
   recordJson(file: string, body: Readonly<Record<string, unknown>>): void {
     this.#record(file, `${JSON.stringify({ header: this.header, ...body }, undefined, 2)}\n`);
