@@ -1,36 +1,19 @@
-import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
-import { overBudget } from "./budget.js";
-import { PRODUCTION, QUICK } from "./cadence.js";
-import { differences, write } from "./deploy-folder.js";
-import { generated } from "./generate.js";
-import { alerts } from "./rules.js";
+import { UsageError, type Command } from "./commands/command.js";
+import { generate } from "./commands/generate.js";
 
-const USAGE = "usage: npm run canary -- generate [--check]";
-const DEPLOY = fileURLToPath(new URL("../../../deploy", import.meta.url));
+const COMMANDS: Readonly<Record<string, Command>> = { generate };
 
-/** Writes deploy/, or with `check` compares it; a list of what is wrong. */
-function generate(check: boolean): string[] {
-  const late = [PRODUCTION, QUICK].flatMap((cadence) => overBudget(alerts(cadence), cadence));
-  if (late.length > 0) return late;
-  if (!check) {
-    write(DEPLOY, generated());
-    return [];
-  }
-  const differing = differences(DEPLOY, generated());
-  return differing.length === 0 ? [] : [...differing, "run `npm run canary -- generate` and commit the result"];
-}
+const [word = "", ...args] = process.argv.slice(2);
+process.exitCode = await run(Object.hasOwn(COMMANDS, word) ? COMMANDS[word] : undefined, args);
 
-function parseCheck(): boolean | undefined {
+async function run(command: Command | undefined, args: readonly string[]): Promise<number> {
   try {
-    const { values, positionals } = parseArgs({ allowPositionals: true, options: { check: { type: "boolean", default: false } } });
-    return positionals.length === 1 && positionals[0] === "generate" ? values.check : undefined;
-  } catch {
-    return undefined;
+    if (command === undefined) throw new UsageError();
+    return await command.run(args);
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    if (error.message !== "") console.error(error.message);
+    for (const line of (command === undefined ? Object.values(COMMANDS) : [command]).flatMap(({ usage }) => usage)) console.error(`usage: npm run canary -- ${line}`);
+    return 2;
   }
 }
-
-const check = parseCheck();
-const faults = check === undefined ? [USAGE] : generate(check);
-for (const fault of faults) console.error(fault);
-process.exitCode = check === undefined ? 2 : Math.min(faults.length, 1);
