@@ -91,7 +91,21 @@ const share = (tracks: readonly string[]) => tracks.filter((track) => track === 
     expect(await response.text()).toBe("canary no secret");
   });
 
-  it("does the same for calls of one HTTP/2 connection", async () => {
+  it("tells that load alone, request by request, who answered it", async () => {
+    await balancer.setCandidateShare(50);
+    const told = async (headers: Record<string, string>) => {
+      const response = await fetch(`http://${haproxy.http}/`, { headers: { authorization: "Bearer key", ...headers } });
+      return [response.headers.get("x-memseal-track"), (await response.text()).split(" ")[0]];
+    };
+    const secret = { "x-memseal-track-secret": TRACK_SECRET };
+    for (const track of TRACKS) expect(await told(named(track))).toEqual([track, track]);
+    const [track, answered] = await told(secret);
+    expect(track).toBe(answered);
+    // On the connections that were told before.
+    for (const headers of [{}, { "x-memseal-track": "canary" }, { "x-memseal-track": "canary", "x-memseal-track-secret": "a guess" }] as Record<string, string>[]) expect((await told(headers))[0]).toBeNull();
+  });
+
+  it("shares out the calls of one HTTP/2 connection", async () => {
     await balancer.setCandidateShare(50);
     const session = connectHttp2(`http://${haproxy.grpc}`);
     const call = (credential: string) => new Promise<string>((resolve, reject) => {
