@@ -1,4 +1,4 @@
-// Runs one project's tests of one kind and leaves their counts in .test-results.
+// Runs one project's tests of one kind and leaves their counts in .test-results, or in the folder that MEMSEAL_TEST_RESULTS names.
 // usage: node jest.run.mjs unit|integration|e2e <project folder> [more jest arguments]
 import { spawnSync } from "node:child_process";
 import { mkdirSync } from "node:fs";
@@ -7,7 +7,7 @@ import { jestConfig } from "./jest.config.mjs";
 
 const [kind, project, ...rest] = process.argv.slice(2);
 const root = import.meta.dirname;
-const results = `${root}/.test-results/${project}`;
+const results = `${process.env.MEMSEAL_TEST_RESULTS ?? `${root}/.test-results`}/${project}`;
 mkdirSync(results, { recursive: true });
 
 const jest = createRequire(import.meta.url).resolve("jest/bin/jest");

@@ -1,6 +1,8 @@
-// usage: node tools/bench/run.mjs <file.bench.ts> [--check] [--device auto|cuda|cpu]
-// Prints a row a figure beside its commit and its aim; with --check exits 1 where a commit is missed.
+// usage: node tools/bench/run.mjs <file.bench.ts> [--check] [--json FILE] [--device auto|cuda|cpu]
+// Prints a row a figure beside its commit and its aim; with --check exits 1 where a commit is missed. With --json writes
+// {title, settings, figures} there, too: each figure as the bench gives it, with `median` and `verdict` (aim, commit, MISSED, "x 1.2 off" or empty).
 import { spawnSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
 import { cpus, totalmem } from "node:os";
 import { resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
@@ -13,14 +15,14 @@ if (file === undefined || asked === undefined) usage();
 
 function parsed(args) {
   try {
-    return parseArgs({ args, options: { check: { type: "boolean", default: false }, device: { type: "string" } } }).values;
+    return parseArgs({ args, options: { check: { type: "boolean", default: false }, json: { type: "string" }, device: { type: "string" } } }).values;
   } catch {
     return undefined;
   }
 }
 
 function usage() {
-  console.error("usage: node tools/bench/run.mjs <file.bench.ts> [--check], and of a bench of models [--device auto|cuda|cpu]");
+  console.error("usage: node tools/bench/run.mjs <file.bench.ts> [--check] [--json FILE], and of a bench of models [--device auto|cuda|cpu]");
   process.exit(2);
 }
 
@@ -54,19 +56,23 @@ for (const line of bench.settings) console.log(line);
 const figures = await bench.run(device);
 const meets = (value, bound, { lowerIsBetter }) => (lowerIsBetter ? value <= bound : value >= bound);
 const show = (value) => (value === undefined ? "-" : Math.abs(value) >= 100 ? Math.round(value).toLocaleString("en") : value.toPrecision(3));
-const rows = figures.map((figure) => {
-  const { what, values, unit, commit, aim, isPromised = true, note = "" } = figure;
+const judged = figures.map((figure) => {
+  const { values, commit, aim, isPromised = true } = figure;
   const sorted = [...values].sort((a, b) => a - b);
-  const value = sorted[sorted.length >> 1] ?? NaN;
-  const missed = isPromised ? "MISSED" : `x ${(figure.lowerIsBetter ? value / commit : commit / value).toFixed(1)} off`;
-  const verdict = commit === undefined ? "" : !meets(value, commit, figure) ? missed : aim !== undefined && meets(value, aim, figure) ? "aim" : "commit";
-  const spread = sorted.length > 1 ? `${show(sorted[0])} .. ${show(sorted.at(-1))}` : "";
-  return [what, show(value), unit, spread, show(commit), show(aim), verdict, note];
+  const median = sorted[sorted.length >> 1] ?? NaN;
+  const missed = isPromised ? "MISSED" : `x ${(figure.lowerIsBetter ? median / commit : commit / median).toFixed(1)} off`;
+  const verdict = commit === undefined ? "" : !meets(median, commit, figure) ? missed : aim !== undefined && meets(median, aim, figure) ? "aim" : "commit";
+  return { ...figure, median, verdict };
+});
+const rows = judged.map(({ what, values, median, unit, commit, aim, verdict, note = "" }) => {
+  const spread = values.length > 1 ? `${show(Math.min(...values))} .. ${show(Math.max(...values))}` : "";
+  return [what, show(median), unit, spread, show(commit), show(aim), verdict, note];
 });
 const table = [["figure", "median", "unit", "spread", "commit", "aim", "", ""], ...rows];
 const widths = table[0].map((_head, column) => Math.max(...table.map((row) => row[column].length)));
 for (const row of table) console.log(row.map((cell, column) => cell.padEnd(widths[column])).join("  ").trimEnd());
 
-const missed = rows.filter((row) => row[6] === "MISSED").length;
+if (asked.json !== undefined) writeFileSync(asked.json, `${JSON.stringify({ title: bench.title, settings: bench.settings, figures: judged }, undefined, 2)}\n`);
+const missed = judged.filter(({ verdict }) => verdict === "MISSED").length;
 if (missed > 0) console.log(`${missed} of ${rows.length} figures miss their commit`);
 process.exit(asked.check && missed > 0 ? 1 : 0);

@@ -15,13 +15,14 @@ export interface SentSpan {
   readonly kind: number;
   readonly attributes: Readonly<Record<string, unknown>>;
   readonly isError: boolean;
+  readonly durationMs: number;
 }
 
 interface OtlpAttribute { key: string; value: Record<string, unknown> }
 interface OtlpBody {
   resourceSpans: {
     resource: { attributes: OtlpAttribute[] };
-    scopeSpans: { spans: { traceId: string; spanId: string; parentSpanId?: string; name: string; kind: number; attributes: OtlpAttribute[]; status: { code?: number } }[] }[];
+    scopeSpans: { spans: { traceId: string; spanId: string; parentSpanId?: string; name: string; kind: number; attributes: OtlpAttribute[]; status: { code?: number }; startTimeUnixNano: string; endTimeUnixNano: string }[] }[];
   }[];
 }
 
@@ -74,8 +75,9 @@ export class OtlpReceiver {
     for (const { resource, scopeSpans } of (JSON.parse(body) as OtlpBody).resourceSpans) {
       const service = String(record(resource.attributes)["service.name"]);
       for (const { spans } of scopeSpans) {
-        for (const { traceId, spanId, parentSpanId = "", name, kind, attributes, status } of spans) {
-          this.spans.push({ traceId, spanId, parentSpanId, name, kind, service, attributes: record(attributes), isError: status.code === 2 });
+        for (const { traceId, spanId, parentSpanId = "", name, kind, attributes, status, startTimeUnixNano, endTimeUnixNano } of spans) {
+          const durationMs = Number(BigInt(endTimeUnixNano) - BigInt(startTimeUnixNano)) / 1e6;
+          this.spans.push({ traceId, spanId, parentSpanId, name, kind, service, attributes: record(attributes), isError: status.code === 2, durationMs });
         }
       }
     }

@@ -1,7 +1,8 @@
+import { approve } from "./commands/approve.js";
 import { UsageError, type Command } from "./commands/command.js";
 import { generate } from "./commands/generate.js";
 
-const COMMANDS: Readonly<Record<string, Command>> = { generate };
+const COMMANDS: Readonly<Record<string, Command>> = { approve, generate };
 
 const [word = "", ...args] = process.argv.slice(2);
 process.exitCode = await run(Object.hasOwn(COMMANDS, word) ? COMMANDS[word] : undefined, args);

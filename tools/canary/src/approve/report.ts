@@ -1,0 +1,90 @@
+import type { KeyObject } from "node:crypto";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
+import { z } from "zod";
+import { BundleError } from "../bundle/bundle-error.js";
+import { envelopeText, openEnvelope, signEnvelope, type Envelope } from "../bundle/dsse.js";
+import { sha256 } from "../bundle/manifest.js";
+import { passes } from "./figure.js";
+import { FINDINGS, type Findings } from "./findings.js";
+import { markdownOf } from "./markdown.js";
+
+const PAYLOAD_TYPE = "application/vnd.memseal.approval+json";
+
+const REPORT = FINDINGS.extend({
+  passed: z.boolean(),
+  /** SHA-256 of the Markdown beside it. */
+  markdown_sha256: z.string(),
+});
+/** What is signed of an approval. */
+export type Report = z.infer<typeof REPORT>;
+
+/** `<kind>-<version>-<first 12 digits of the commit>.json`; the Markdown beside it ends with .md. */
+export function reportName({ kind, version, commit }: Pick<Findings, "kind" | "version" | "commit">): string {
+  return `${kind}-${version}-${commit.slice(0, 12)}.json`;
+}
+
+/** @throws BundleError where this approval of this commit is written already: what it found stays */
+export function assertUnwritten(dir: string, of: Pick<Findings, "kind" | "version" | "commit">): void {
+  for (const name of [reportName(of), markdownName(reportName(of))]) {
+    if (existsSync(join(dir, name))) throw new BundleError(`${name} is written already, and is not written over: take it away where it is no evidence of anything`);
+  }
+}
+
+/**
+ * Writes a report signed with an Ed25519 key, and the same for people beside it. Returns the path of the signed one.
+ * @throws BundleError for another kind of key, or where it is written already
+ */
+export function writeReport(dir: string, findings: Findings, key: KeyObject): string {
+  const report = reportOf(findings);
+  const envelope = signEnvelope(PAYLOAD_TYPE, Buffer.from(JSON.stringify(report)), key);
+  assertUnwritten(dir, findings);
+  mkdirSync(dir, { recursive: true });
+  const file = join(dir, reportName(findings));
+  writeFileSync(markdownName(file), markdownOf(findings), { flag: "wx" });
+  writeFileSync(file, envelopeText(envelope), { flag: "wx" });
+  return file;
+}
+
+function reportOf(findings: Findings): Report {
+  return { ...findings, passed: passes(findings.figures), markdown_sha256: sha256(markdownOf(findings)) };
+}
+
+/**
+ * Opens what writeReport wrote. publicKey: of whoever approves, from elsewhere than the report.
+ * @throws BundleError for a report that is missing, altered, renamed, signed by another key, not beside its Markdown, says of itself what its
+ * figures do not, or is from the future
+ */
+export function openReport(file: string, publicKey: KeyObject, now = new Date()): Report {
+  const text = read(file);
+  const envelope = jsonOf(text, file);
+  const payload = openEnvelope(envelope, PAYLOAD_TYPE, publicKey);
+  if (envelopeText(envelope as Envelope) !== text) throw new BundleError(`${basename(file)} is not as it was written`);
+  const parsed = REPORT.safeParse(jsonOf(payload.toString(), file));
+  if (!parsed.success) throw new BundleError("what is signed is no report of an approval");
+  const report = parsed.data;
+  if (basename(file) !== reportName(report)) throw new BundleError(`${basename(file)} is the report ${reportName(report)}`);
+  if (sha256(read(markdownName(file))) !== report.markdown_sha256) throw new BundleError(`${basename(markdownName(file))} is not as it was written`);
+  if (report.passed !== passes(report.figures)) throw new BundleError(`the report says that it ${report.passed ? "passed" : "failed"}, and its figures say otherwise`);
+  if (report.ended_at < report.started_at) throw new BundleError("the report ends before it starts");
+  if (report.ended_at > now.toISOString()) throw new BundleError("the report is from the future");
+  return report;
+}
+
+const markdownName = (file: string): string => file.replace(/\.json$/, ".md");
+
+function read(file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch (error) {
+    throw new BundleError(`${basename(file)} is missing`, { cause: error });
+  }
+}
+
+function jsonOf(text: string, file: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new BundleError(`${basename(file)} is no JSON`, { cause: error });
+  }
+}
