@@ -7,6 +7,8 @@ const SUFFIX = { unit: "spec", integration: "integration-spec", e2e: "e2e-spec" 
 export function jestConfig(kind, rootDir) {
   return {
     rootDir,
+    // Outlives the run, and its temporary folder.
+    cacheDirectory: fileURLToPath(new URL("./node_modules/.cache/jest", import.meta.url)),
     setupFiles: [fileURLToPath(new URL("./jest.setup.mjs", import.meta.url))],
     testEnvironment: fileURLToPath(new URL("./jest.environment.mjs", import.meta.url)),
     testRegex: [`\\.${SUFFIX[kind]}\\.ts$`],

@@ -4,6 +4,7 @@ import { spawnSync } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { createRequire } from "node:module";
 import { jestConfig } from "./jest.config.mjs";
+import { withScratch } from "./jest.scratch.mjs";
 
 const [kind, project, ...rest] = process.argv.slice(2);
 const root = import.meta.dirname;
@@ -11,7 +12,7 @@ const results = `${process.env.MEMSEAL_TEST_RESULTS ?? `${root}/.test-results`}/
 mkdirSync(results, { recursive: true });
 
 const jest = createRequire(import.meta.url).resolve("jest/bin/jest");
-const { status } = spawnSync(
+const { status } = await withScratch((env) => spawnSync(
   process.execPath,
   [
     "--experimental-vm-modules",
@@ -23,6 +24,6 @@ const { status } = spawnSync(
     ...rest,
   ],
   // --json also prints the report on stdout; what a person reads is on stderr.
-  { cwd: root, stdio: ["ignore", "ignore", "inherit"] },
-);
+  { cwd: root, env, stdio: ["ignore", "ignore", "inherit"] },
+));
 process.exit(status ?? 1);

@@ -2,6 +2,7 @@
 // `npm test`: lint, types, generated code, build and every test, or the targets named; closes with `N passed, N failed, N skipped`.
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { withScratch } from "../../jest.scratch.mjs";
 
 const root = new URL("../../", import.meta.url);
 const results = new URL(".test-results/", root);
@@ -16,7 +17,7 @@ if (unknown !== undefined) {
 // Earlier counts are forgotten; cached targets put theirs back.
 rmSync(results, { recursive: true, force: true });
 
-const nx = spawnSync("npx", ["nx", "run-many", "-t", ...(named.length > 0 ? named : ALL_TARGETS), "--output-style=static"], { cwd: root, stdio: "inherit" });
+const nx = await withScratch((env) => spawnSync("npx", ["nx", "run-many", "-t", ...(named.length > 0 ? named : ALL_TARGETS), "--output-style=static"], { cwd: root, env, stdio: "inherit" }));
 
 const total = { passed: 0, failed: 0, skipped: 0 };
 const files = existsSync(results) ? readdirSync(results, { recursive: true }).filter((name) => name.endsWith(".json")).sort() : [];

@@ -22,12 +22,12 @@ export interface StartOptions {
 }
 
 /**
- * Starts `node <script>` and waits for its ready line. Only PATH and HOME of the caller's environment reach it.
+ * Starts `node <script>` and waits for its ready line. Only PATH, HOME and TMPDIR of the caller's environment reach it.
  * @throws Error with its output when it exits first
  */
 export async function startProcess(script: string, env: Record<string, string>, { args = [], readyLine = '"event":"ready"' }: StartOptions = {}): Promise<ServiceProcess> {
   const child = spawn(process.execPath, [script, ...args], {
-    env: { PATH: process.env["PATH"], HOME: process.env["HOME"], ...env },
+    env: { ...inherited(), ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
   const service = track(child);
@@ -44,11 +44,16 @@ export async function startProcess(script: string, env: Record<string, string>, 
 /** Runs `node <script>` to its end. */
 export async function runToExit(script: string, env: Record<string, string>, args: readonly string[] = []): Promise<{ code: number | null; lines: readonly string[] }> {
   const child = spawn(process.execPath, [script, ...args], {
-    env: { PATH: process.env["PATH"], HOME: process.env["HOME"], ...env },
+    env: { ...inherited(), ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
   const service = track(child);
   return { code: await service.exited, lines: service.lines };
+}
+
+function inherited(): NodeJS.ProcessEnv {
+  const { PATH, HOME, TMPDIR } = process.env;
+  return { PATH, HOME, ...(TMPDIR === undefined ? {} : { TMPDIR }) };
 }
 
 function track(child: ChildProcess): ServiceProcess {
