@@ -1,7 +1,8 @@
 /**
  * Each entry breaks one promise in one place. `test` must hold a test whose title contains `turnsRed` and that
- * fails once `replace` stands where `find` stood. Of the tests that are run with it, one at least must pass: `beside`,
- * by default those that guard the other promises of the same spec.
+ * fails once `replace` stands where `find` stood. Of the tests that are run with it, one at least must pass: `beside`, a title
+ * or several, by default those that guard the other promises of the same spec and, of black-box tests, the whole spec. What a
+ * black-box test follows is among them: without a sabotage, all that are named pass.
  */
 export const SABOTAGES = [
   {
@@ -730,49 +731,49 @@ export const SABOTAGES = [
     file: "apps/gateway/src/add-memories.ts",
     find: "const bare = memories.filter(",
     replace: "console.log(memories[0]?.text);\n  const bare = memories.filter(",
-    test: { kind: "e2e", project: "apps/gateway", spec: "leaks", turnsRed: "is in no line that any process wrote" },
+    test: { kind: "e2e", project: "apps/gateway", spec: "leaks", turnsRed: "is in no line that any process wrote", beside: ["is answered to its owner", "is refused in every way"] },
   },
   {
     name: "text stored as it is",
     file: "apps/indexer/src/sealed-memory.ts",
     find: "textCipher: seal(Buffer.from(text, \"utf8\"), keyring, { tenant, rowId, field: FIELD.text, rowVersion }),",
     replace: "textCipher: Buffer.from(text, \"utf8\"),",
-    test: { kind: "e2e", project: "apps/gateway", spec: "leaks", turnsRed: "is in no table, and in no file of the database" },
+    test: { kind: "e2e", project: "apps/gateway", spec: "leaks", turnsRed: "is in no table, and in no file of the database", beside: "is answered to its owner" },
   },
   {
     name: "gateway that keeps its last query",
     file: "apps/gateway/src/answer-query.ts",
     find: "  const found = await find(parts, call, query);\n  const ranking",
     replace: "  Object.assign(globalThis, { last: query });\n  const found = await find(parts, call, query);\n  const ranking",
-    test: { kind: "e2e", project: "apps/gateway", spec: "leaks", turnsRed: "gateway holds none of it" },
+    test: { kind: "e2e", project: "apps/gateway", spec: "leaks", turnsRed: "gateway holds none of it", beside: "is answered to its owner" },
   },
   {
     name: "buffers that share memory",
     file: "libs/transport/src/keep-buffers-apart.ts",
     find: "Buffer.poolSize = 0;",
     replace: "",
-    test: { kind: "e2e", project: "apps/gateway", spec: "leaks", turnsRed: "gateway holds none of it" },
+    test: { kind: "e2e", project: "apps/gateway", spec: "leaks", turnsRed: "gateway holds none of it", beside: ["is answered to its owner", "is refused in every way"] },
   },
   {
     name: "evicted index that stays as it was",
     file: "apps/indexer/src/tenant-cache.ts",
     find: "if (reason !== \"set\") clear(loaded);",
     replace: "if (reason !== \"set\") loaded.cleared = true;",
-    test: { kind: "e2e", project: "apps/gateway", spec: "leaks", turnsRed: "indexer holds none of it" },
+    test: { kind: "e2e", project: "apps/gateway", spec: "leaks", turnsRed: "indexer holds none of it", beside: "is answered to its owner" },
   },
   {
     name: "words of all tenants kept in one place",
     file: "libs/retrieval/src/stems.ts",
     find: "this.#stems.set(own, stemmed);",
     replace: "this.#stems.set(own, stemmed);\n    Object.assign(globalThis, { [`word ${own}`]: true });",
-    test: { kind: "e2e", project: "apps/gateway", spec: "leaks", turnsRed: "indexer holds none of it" },
+    test: { kind: "e2e", project: "apps/gateway", spec: "leaks", turnsRed: "indexer holds none of it", beside: "is answered to its owner" },
   },
   {
     name: "reranker that keeps its last query",
     file: "libs/inference/src/pair-tokenizer.ts",
     find: "{ this.#query = undefined; }",
     replace: "undefined",
-    test: { kind: "e2e", project: "apps/gateway", spec: "leaks", turnsRed: "reranker holds none of it" },
+    test: { kind: "e2e", project: "apps/gateway", spec: "leaks", turnsRed: "reranker holds none of it", beside: "is answered to its owner" },
     name: "JWT whose signature nobody checked",
     file: "libs/auth/src/jwt.ts",
     find: "const { payload } = await jwtVerify(token, issuer.findKey, {",
@@ -973,28 +974,28 @@ export const SABOTAGES = [
     file: "apps/gateway/src/untaken-answers.ts",
     find: "if (held > 0 && held + bytes > this.budget.receiverBytes)",
     replace: "if (held < 0)",
-    test: { kind: "e2e", project: "apps/gateway", spec: "untaken", turnsRed: "over grpc and reads none holds no more of the gateway's memory" },
+    test: { kind: "e2e", project: "apps/gateway", spec: "untaken", turnsRed: "over grpc and reads none holds no more of the gateway's memory", beside: "over http and reads none makes room at once by leaving" },
   },
   {
     name: "answer over gRPC that waits for ever",
     file: "apps/gateway/src/grpc-admission.ts",
     find: "cutOffUnlessTaken(call, this.takeTimeoutMs);",
     replace: "cutOffUnlessTaken(call, 1_000 * this.takeTimeoutMs);",
-    test: { kind: "e2e", project: "apps/gateway", spec: "untaken", turnsRed: "over grpc and reads none holds no more of the gateway's memory" },
+    test: { kind: "e2e", project: "apps/gateway", spec: "untaken", turnsRed: "over grpc and reads none holds no more of the gateway's memory", beside: "over http and reads none makes room at once by leaving" },
   },
   {
     name: "parameters of statements in spans",
     file: "libs/storage/src/tenant-transaction.ts",
     find: "return inSpan(spanOf(sql), () => this.#onConnection(",
     replace: "return inSpan({ ...spanOf(sql), name: String(parameters) }, () => this.#onConnection(",
-    test: { kind: "e2e", project: "apps/gateway", spec: "traces", turnsRed: "hold no text", beside: "are answered as ever" },
+    test: { kind: "e2e", project: "apps/gateway", spec: "traces", turnsRed: "hold no text", beside: ["show a write over", "go on where the caller's own begins"] },
   },
   {
     name: "callers choose what is traced",
     file: "libs/telemetry/src/tracing.ts",
     find: "remoteParentSampled: ratio,",
     replace: "",
-    test: { kind: "e2e", project: "apps/gateway", spec: "traces", turnsRed: "of the share of requests", beside: "are answered as ever" },
+    test: { kind: "e2e", project: "apps/gateway", spec: "traces", turnsRed: "of the share of requests", beside: "show a write over" },
   },
   {
     name: "approval that fails and says that it passed",
