@@ -160,10 +160,10 @@ describe("what was said, by whom and with which key", () => {
     await stack.startReranker();
     process.kill(stack.database.server.pid!, "SIGKILL");
     await expectCode("503 of the database", ["unavailable", "ok"], { method: "list", json: {} });
+    await eventually(async () => (await gateway.ask("http", { method: "list", key })).code !== "unavailable");
     const authorization = `Bearer ${key}`;
     expect((await gateway.fetch(`/v1/memories?hedgehog-field-9082=${encodeURIComponent(TEXT)}`, { headers: { authorization, "x-request-id": `${USERS.user} ${TEXT}` } })).status).toBe(400);
     expect((await gateway.fetch(`/v1/${encodeURIComponent(TEXT)}`, { headers: { authorization } })).status).toBe(404);
-    await eventually(async () => (await gateway.ask("http", { method: "list", key })).code !== "unavailable");
   });
 
   it("is in no refusal, but for the names that its own caller chose", () => {
