@@ -46,14 +46,13 @@ describe("the judge promotes", () => {
     expect(one.observe(look({ atS: 20, canary: { errors: [4_000, 40] } })).verdict).toBe("promote");
   });
 
-  it("each step by evidence of its own", () => {
-    const one = judge();
-    one.observe(look({ atS: 10 }));
-    one.beginStep();
-    expect(one.verdict.verdict).toBe("inconclusive");
-    expect(one.observe(look({ atS: 20 })).verdict).toBe("inconclusive");
-    const more = Object.fromEntries(GUARDRAILS.map(({ id, kind }) => [id, kind === "never" ? [0, 0] : [20_000, 0]])) as Tallies;
-    expect(one.observe(look({ atS: 30, canary: more, stable: more })).verdict).toBe("promote");
+  it("latencies of warm tenants: while they are warmed up none is judged, and all else is", () => {
+    const cold: Tallies = { ...none, query_latency: [1_000, 1_000], database_pool: [1_000, 0] };
+    const one = judge({ guardrails: pick("query_latency", "database_pool") });
+    expect(missingOf(one.observe({ ...look({ atS: 1, canary: cold }), isWarming: true }), "query_latency")).toBeGreaterThan(0);
+    expect(missingOf(one.verdict, "database_pool")).toBeUndefined();
+    expect(one.observe(look({ atS: 2, canary: { ...cold, query_latency: [2_000, 1_000] } })).verdict).toBe("promote");
+    expect(causesOf(judge({ guardrails: pick("errors") }).observe({ ...look({ atS: 1, canary: { errors: [10, 10] } }), isWarming: true }))).toEqual(["errors evidence"]);
   });
 
   it("nothing at twice the limit on one guardrail, whatever the others show", () => {
@@ -158,7 +157,6 @@ describe("the judge rolls back", () => {
     const one = judge();
     const verdict = one.observe(look({ atS: 1, canary: { cross_tenant_reached: [0, 1] } }));
     expect(one.observe(look({ atS: 2 }))).toBe(verdict);
-    one.beginStep();
     expect(one.verdict).toBe(verdict);
   });
 });

@@ -24,6 +24,13 @@ export type Verdict =
   | { readonly verdict: "promote" }
   | { readonly verdict: "inconclusive"; readonly missing: readonly Missing[] };
 
+/** Trials and breaches of a guardrail on each track; of what must never happen, events as breaches. */
+export interface Counted {
+  readonly guardrail: string;
+  readonly canary: Tally;
+  readonly stable: Tally;
+}
+
 export interface JudgeOptions {
   /** What is watched; all there is by default. A release of one service alone is judged by what that service shows. */
   guardrails?: readonly Guardrail[];
@@ -33,7 +40,7 @@ export interface JudgeOptions {
   staleAfterS?: number;
   /** The most that the probability may be, over a whole release and all guardrails, of rolling back one that keeps every limit. */
   falseRollback?: number;
-  /** The most that the probability may be, in a step, of promoting a candidate with a guardrail at twice its limit. */
+  /** The most that the probability may be, over a whole release, of promoting a candidate with a guardrail at twice its limit. */
   falsePromotion?: number;
 }
 
@@ -43,6 +50,8 @@ export interface Observation extends Snapshot {
    * the counters asks the stable release before it shows them to the judge: a rollback is not taken back.
    */
   readonly excused?: Readonly<Record<string, number>>;
+  /** While tenants are loaded for the first time: latencies are those of warm tenants, so what is observed now is none of them. */
+  readonly isWarming?: boolean;
 }
 
 /**
@@ -57,7 +66,7 @@ export interface Observation extends Snapshot {
  * It stays, whatever comes.
  *
  * **Promote** when every guardrail has been seen and shows evidence of at least 1/b, with b `falsePromotion`, that its share
- * of breaches in this step is below twice the limit (EProcess "better"). All must show it, so none needs a part of b: where one is at
+ * of breaches in this release is below twice the limit (EProcess "better"). All must show it, so none needs a part of b: where one is at
  * twice its limit, its own test alone must be passed (Berger, Multiparameter hypothesis testing and acceptance sampling, 1982).
  *
  * **Inconclusive** otherwise, with what is missing. Time alone ends no step.
@@ -94,20 +103,20 @@ export class Judge {
   observe(observation: Observation): Verdict {
     this.#assertExcusable(observation.excused ?? {});
     this.#counters.read(observation);
-    for (const row of this.#rows) row.observe({ isFirst: !this.#hasLooked });
+    for (const row of this.#rows) row.observe({ isFirst: !this.#hasLooked, isWarming: observation.isWarming === true });
     this.#hasLooked = true;
     if (this.#verdict.verdict !== "rollback") this.#verdict = this.#decide(observation.excused ?? {});
     return this.#verdict;
   }
 
-  /** What was promoted gets more traffic: the next promotion needs evidence of its own, the case for a rollback goes on. */
-  beginStep(): void {
-    for (const row of this.#rows) row.beginStep();
-    if (this.#verdict.verdict !== "rollback") this.#verdict = { verdict: "inconclusive", missing: this.#missing() };
-  }
-
   get verdict(): Verdict {
     return this.#verdict;
+  }
+
+  /** What was counted of each guardrail so far: of the candidate since its processes began, of the stable release since the first look. */
+  get counted(): Counted[] {
+    const ids = [...this.#rows, ...this.#nevers].map(({ id }) => id);
+    return ids.map((guardrail) => ({ guardrail, canary: this.#counters.tally(guardrail, "canary"), stable: this.#counters.tally(guardrail, "stable") }));
   }
 
   #decide(excused: Readonly<Record<string, number>>): Verdict {
@@ -170,7 +179,7 @@ class Row {
   /** Twice the share the guardrail allows. */
   readonly #tooMany: number;
   readonly #against = { limit: new EProcess("worse"), stable: new EProcess("worse") };
-  #for = { limit: new EProcess("better"), stable: new EProcess("better") };
+  readonly #for = { limit: new EProcess("better"), stable: new EProcess("better") };
   #judged: Tally = { trials: 0, breaches: 0 };
   #compared = { canary: this.#judged, stable: this.#judged };
 
@@ -181,13 +190,10 @@ class Row {
     this.#tooMany = 2 * allowedShare(guardrail);
   }
 
-  observe({ isFirst }: { isFirst: boolean }): void {
-    this.#observeAlone();
+  observe({ isFirst, isWarming }: { isFirst: boolean; isWarming: boolean }): void {
+    if (isWarming && this.guardrail.kind === "quantile" && this.guardrail.unit === "seconds") this.#judged = this.counters.tally(this.id, "canary");
+    else this.#observeAlone();
     if (this.isCompared) this.#observeBeside(isFirst);
-  }
-
-  beginStep(): void {
-    this.#for = { limit: new EProcess("better"), stable: new EProcess("better") };
   }
 
   get logEvidenceAgainst(): number {

@@ -1,8 +1,13 @@
+import { abort } from "./commands/abort.js";
 import { approve } from "./commands/approve.js";
 import { UsageError, type Command } from "./commands/command.js";
 import { generate } from "./commands/generate.js";
+import { plan } from "./commands/plan.js";
+import { run as runRelease } from "./commands/run.js";
+import { status } from "./commands/status.js";
+import { verify } from "./commands/verify-evidence.js";
 
-const COMMANDS: Readonly<Record<string, Command>> = { approve, generate };
+const COMMANDS: Readonly<Record<string, Command>> = { abort, approve, generate, plan, run: runRelease, status, "verify-evidence": verify };
 
 const [word = "", ...args] = process.argv.slice(2);
 process.exitCode = await run(Object.hasOwn(COMMANDS, word) ? COMMANDS[word] : undefined, args);

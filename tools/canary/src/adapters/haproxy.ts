@@ -30,12 +30,7 @@ export class HaproxyLoadBalancer implements LoadBalancer {
   }
 
   async read(): Promise<Split> {
-    const raw = await this.#ask("show stat");
-    const servers = parseStat(raw).filter(({ track }) => track !== undefined);
-    const sum = (track: (typeof TRACKS)[number], of: (server: Server) => number) =>
-      servers.filter((server) => server.track === track).reduce((total, server) => total + of(server), 0);
-    const of = (measure: (server: Server) => number) => ({ canary: sum("canary", measure), stable: sum("stable", measure) });
-    return { candidatePercent: candidatePercent(servers), answers: of(({ answers }) => answers), failures: of(({ failures }) => failures), raw };
+    return splitIn(await this.#ask("show stat"));
   }
 
   /** Commands of which HAProxy has nothing to say when they are done. */
@@ -54,6 +49,15 @@ export class HaproxyLoadBalancer implements LoadBalancer {
       socket.write(`${command}\n`);
     });
   }
+}
+
+/** What HAProxy's `show stat` says of both tracks. @throws LoadBalancerError where it is none, or backends disagree */
+export function splitIn(raw: string): Split {
+  const servers = parseStat(raw).filter(({ track }) => track !== undefined);
+  const sum = (track: (typeof TRACKS)[number], of: (server: Server) => number) =>
+    servers.filter((server) => server.track === track).reduce((total, server) => total + of(server), 0);
+  const of = (measure: (server: Server) => number) => ({ canary: sum("canary", measure), stable: sum("stable", measure) });
+  return { candidatePercent: candidatePercent(servers), answers: of(({ answers }) => answers), failures: of(({ failures }) => failures), raw };
 }
 
 interface Server {

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { z } from "zod";
+import { jsonIn } from "../json.js";
 import { BundleError } from "./bundle-error.js";
 
 /** Of the folder of a bundle: one line an artifact, in the order in which they were recorded. */
@@ -38,6 +39,7 @@ export const HEADER = z.strictObject({
 export type BundleHeader = z.infer<typeof HEADER>;
 
 export const OUTCOMES = ["promoted", "rolled_back", "inconclusive"] as const;
+export type Outcome = (typeof OUTCOMES)[number];
 
 const FACTS = z.strictObject({
   ...HEADER.shape,
@@ -113,12 +115,4 @@ export function parseFacts(payload: Buffer): BundleFacts {
   const parsed = FACTS.safeParse(jsonIn(payload.toString()));
   if (!parsed.success) throw new BundleError("what is signed are not the facts of a bundle");
   return parsed.data;
-}
-
-function jsonIn(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

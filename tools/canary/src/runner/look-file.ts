@@ -1,0 +1,40 @@
+import { z } from "zod";
+import { ASKED, samplesIn } from "../adapters/prometheus.js";
+import type { Look } from "./release.js";
+
+const TIME = z.iso.datetime();
+
+/** Everything that a look of the runner rested on, and what came of it: enough to judge again. */
+export const LOOK_FILE = z.strictObject({
+  n: z.number().int().min(1),
+  at: TIME,
+  /** Of the traffic, given to the candidate at that time. */
+  step_percent: z.number(),
+  is_warming: z.boolean(),
+  /** Heard of since the look before. */
+  alerts: z.array(z.strictObject({ name: z.string(), action: z.enum(["rollback", "hold", "heartbeat"]), received_at: TIME })),
+  abort: z.union([
+    z.strictObject({ trigger: z.literal("operator"), signal: z.string() }),
+    z.strictObject({ trigger: z.literal("runner"), fault: z.string() }),
+  ]).nullable(),
+  /** Empty where Prometheus was not asked, since who spoke first had ended the release. */
+  prometheus: z.array(ASKED),
+  /** Events that stable met at the same row. */
+  excused: z.strictObject({ integrity_failures: z.number().int().min(0) }),
+  verdict: z.looseObject({ verdict: z.enum(["rollback", "promote", "inconclusive"]) }),
+  action: z.looseObject({ do: z.enum(["wait", "step", "end"]) }),
+});
+export type LookFile = z.infer<typeof LOOK_FILE>;
+
+/** What a look rested on, before it is known what comes of it. */
+export type LookInputs = Omit<LookFile, "verdict" | "action">;
+
+/** What a release is shown of a look. */
+export function lookOf({ at, alerts, abort, prometheus, is_warming, excused }: LookInputs): Look {
+  return {
+    atS: Date.parse(at) / 1000,
+    alerts,
+    abort: abort ?? undefined,
+    observation: prometheus.length === 0 ? undefined : { samples: samplesIn(prometheus), excused, isWarming: is_warming },
+  };
+}
