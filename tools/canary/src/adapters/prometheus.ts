@@ -45,8 +45,8 @@ export class PrometheusClient {
       const response = await fetch(url, { signal: AbortSignal.timeout(ANSWER_WITHIN_MS) });
       return answered(response.status, await response.text());
     } catch (error) {
-      const { name, cause } = error as Error & { cause?: { code?: unknown } };
-      return answered(null, String(cause?.code ?? name));
+      const { name, cause } = error as Error & { cause?: { code?: string } };
+      return answered(null, cause?.code ?? name);
     }
   }
 }

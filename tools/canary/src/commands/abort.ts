@@ -20,11 +20,12 @@ export const abort: Command = {
     const file = readRunFile(dir);
     if (file !== undefined && isRunning(file)) {
       process.kill(file.pid, "SIGTERM");
-      for (const giveUpAtMs = Date.now() + RUNNER_WITHIN_MS; Date.now() < giveUpAtMs; await delay(100)) {
+      for (const giveUpAtMs = Date.now() + RUNNER_WITHIN_MS; Date.now() < giveUpAtMs;) {
         if ((await loadBalancer.read()).candidatePercent === 0) {
           console.log("the runner has taken the candidate back, and writes its evidence");
           return 0;
         }
+        await delay(100);
       }
     }
     await loadBalancer.setCandidateShare(0);

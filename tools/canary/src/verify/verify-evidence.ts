@@ -95,7 +95,7 @@ class Evidence {
     const looks: LookFile[] = [];
     for (let n = 1; this.#recordedAt.has(ARTIFACTS.look(n)); n++) {
       const file = ARTIFACTS.look(n);
-      const { header: _, ...look } = this.#json(file, LOOK_FILE.extend({ header: z.unknown() }));
+      const look = bodyOf(this.#json(file, LOOK_FILE.extend({ header: z.unknown() })));
       if (look.n !== n) throw new BundleError(`${file} is look ${look.n}`);
       this.#assertWritten(file, look.at);
       this.#assertAnswers(file, look.prometheus, look.at);
@@ -136,24 +136,24 @@ class Evidence {
     const isRow = (row: LoadRow) => ROW.safeParse(row).success && row.at >= from && row.at <= to;
     const numbers = rows.map(({ n }) => n).sort((a, b) => a - b);
     if (!rows.every(isRow) || numbers.some((n, i) => n !== i + 1)) throw new BundleError(`${ARTIFACTS.requests} lacks a request, or has one of another time`);
-    const { header: _, ...summary } = this.#json(ARTIFACTS.summary, z.looseObject({}));
+    const summary = bodyOf(this.#json(ARTIFACTS.summary, z.looseObject({})));
     if (!isSame(summary, summarize(rows))) throw new BundleError(`${ARTIFACTS.summary} is not the summary of ${ARTIFACTS.requests}`);
     if (decision.outcome !== "rolled_back" || this.#recordedAt.has(ARTIFACTS.burst)) this.#json(ARTIFACTS.burst, z.looseObject({ requests: z.array(ROW).min(1) }));
     return rows;
   }
 
   assertCounters(looks: readonly LookFile[], rows: readonly LoadRow[], decision: Decision): void {
-    const { header: _, first, last, ...agreement } = this.#json(ARTIFACTS.agreement, AGREEMENT);
+    const { first, last, ...agreement } = this.#json(ARTIFACTS.agreement, AGREEMENT);
     const [before, after] = [this.#split(ARTIFACTS.before, 0), this.#split(ARTIFACTS.after, decision.outcome === "promoted" ? 100 : 0)];
     const counted = agreementOf({ before: before.split, after: after.split, answers: [first, ...looks.map(({ prometheus }) => prometheus), last], rows });
-    if (!isSame(agreement, counted)) throw new BundleError(`${ARTIFACTS.agreement} is not what the counters say`);
+    if (!isSame(bodyOf(agreement), counted)) throw new BundleError(`${ARTIFACTS.agreement} is not what the counters say`);
     const differing = disagreements(counted, this.bundle.facts.mode);
     // What was rolled back may have lost its counters with its processes.
     if (decision.outcome !== "rolled_back" && differing.length > 0) throw new BundleError(`the counters do not agree within 1%: ${differing.join("; ")}`);
   }
 
   assertDecision(decision: Decision): void {
-    const { header: _, ...recorded } = this.#json(ARTIFACTS.decision, z.looseObject({}));
+    const recorded = bodyOf(this.#json(ARTIFACTS.decision, z.looseObject({})));
     if (!isSame(recorded, decision)) throw new BundleError(`${ARTIFACTS.decision} is not what the looks lead to`);
     const { facts } = this.bundle;
     if (this.#text(ARTIFACTS.decisionText) !== decisionText(headerText(facts), decision)) throw new BundleError(`${ARTIFACTS.decisionText} does not say what ${ARTIFACTS.decision} does`);
@@ -254,6 +254,13 @@ function assertSplit(file: string, split: z.infer<typeof SPLIT>): Split {
   }
   if (!isSame(split, read)) throw new BundleError(`${file} does not say what the load balancer wrote`);
   return read;
+}
+
+/** What an artifact says beside which release it is of. */
+function bodyOf<T extends object>(artifact: T): Omit<T, "header"> {
+  const body: T & { header?: unknown } = { ...artifact };
+  delete body.header;
+  return body;
 }
 
 /** As JSON has them. */
