@@ -19,8 +19,8 @@ export async function withScratch(work) {
   const base = hasRoom(IN_MEMORY) ? IN_MEMORY : process.platform === "darwin" ? "/tmp" : tmpdir();
   removeAbandoned(base);
   const dir = mkdtempSync(join(base, `memseal-${process.pid}-`));
-  // PostgreSQL runs as another user when this runs as root.
-  chmodSync(dir, 0o711);
+  // As other temporary folders are: PostgreSQL runs as another user when this runs as root.
+  chmodSync(dir, 0o1777);
   try {
     return await work({ ...process.env, TMPDIR: dir, MEMSEAL_TEST_SCRATCH: dir });
   } finally {
