@@ -34,7 +34,7 @@ export async function approve({ kind, dir, keyFile }: ApprovalOptions, measure: 
   if (key !== undefined) assertUnwritten(dir, of);
   const startedAt = new Date();
   const { settings, figures: measured, notYet = [] } = await measure();
-  const figures = [changedFiles(), ...measured];
+  const figures = [changedFiles(of.commit), ...measured];
   for (const figure of figures) console.log(lineOf(figure));
   console.log(`${kind} approval of ${of.version} at ${of.commit.slice(0, 12)}: ${passes(figures) ? "passed" : "FAILED"}`);
   if (key === undefined) {

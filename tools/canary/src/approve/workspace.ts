@@ -26,9 +26,13 @@ export function subject(): Pick<Findings, "version" | "commit" | "machine"> {
   };
 }
 
-/** What was measured must be what the commit says. */
-export function changedFiles(): Figure {
-  const changed = git("status", "--porcelain", "--untracked-files=no").split("\n").filter((line) => line !== "");
+/** Reports of approvals of the same commit change nothing that is measured. */
+const BESIDE_REPORTS = ["--", ".", ":!docs/evidence"];
+
+/** What was measured must be what the commit says, all the time: asked once it was. */
+export function changedFiles(commit: string): Figure {
+  const names = [git("diff", "--name-only", commit, ...BESIDE_REPORTS), git("ls-files", "--others", "--exclude-standard", ...BESIDE_REPORTS)];
+  const changed = names.flatMap((list) => list.split("\n")).filter((name) => name !== "");
   return { what: "files that are not as in the commit", value: changed.length, unit: "", limit: atMost(0), ...(changed.length > 0 && { details: changed }) };
 }
 
