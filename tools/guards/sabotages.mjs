@@ -970,6 +970,13 @@ export const SABOTAGES = [
     test: { kind: "integration", project: "libs/storage", spec: "connection-shares", turnsRed: "another's are answered at once", beside: "are cancelled, or lose their connection" },
   },
   {
+    name: "messages in the evidence of the load",
+    file: "tools/canary/src/load/load-user.ts",
+    find: "return error.code;",
+    replace: "return error.message;",
+    test: { kind: "unit", project: "tools/canary", spec: "load", turnsRed: "without a word of the answer" },
+  },
+  {
     name: "answers that wait without a bound",
     file: "apps/gateway/src/untaken-answers.ts",
     find: "if (held > 0 && held + bytes > this.budget.receiverBytes)",

@@ -2,7 +2,7 @@ import { duration, type Cadence } from "./cadence.js";
 import { jobOf, SERVICES, type Service } from "./services.js";
 
 /** Of deploy/prometheus/prometheus.yml, which everything else is relative to. */
-export function prometheusConfig({ scrapeS, evaluationS }: Cadence): object {
+export function prometheusConfig({ scrapeS, evaluationS }: Cadence): { scrape_configs: object[] } & Record<string, unknown> {
   return {
     global: { scrape_interval: duration(scrapeS), scrape_timeout: duration(Math.min(scrapeS, 10)), evaluation_interval: duration(evaluationS) },
     rule_files: ["rules/*.yml"],
