@@ -15,4 +15,4 @@ export {
   type Selector,
   type StatisticalGuardrail,
 } from "./guardrails.js";
-export { Judge, type Cause, type Counted, type JudgeOptions, type Missing, type Observation, type Verdict } from "./judge.js";
+export { Judge, type Cause, type Counted, type Evidence, type JudgeOptions, type Missing, type Observation, type Verdict } from "./judge.js";

@@ -31,6 +31,14 @@ export interface Counted {
   readonly stable: Tally;
 }
 
+/** What there is on one guardrail that is judged by evidence. against and needed are natural logarithms; missing as in Missing. */
+export interface Evidence {
+  readonly guardrail: string;
+  readonly against: number;
+  readonly needed: number;
+  readonly missing: number;
+}
+
 export interface JudgeOptions {
   /** What is watched; all there is by default. A release of one service alone is judged by what that service shows. */
   guardrails?: readonly Guardrail[];
@@ -117,6 +125,10 @@ export class Judge {
   get counted(): Counted[] {
     const ids = [...this.#rows, ...this.#nevers].map(({ id }) => id);
     return ids.map((guardrail) => ({ guardrail, canary: this.#counters.tally(guardrail, "canary"), stable: this.#counters.tally(guardrail, "stable") }));
+  }
+
+  get evidence(): Evidence[] {
+    return this.#rows.map((row) => ({ guardrail: row.id, against: row.logEvidenceAgainst, needed: this.#neededToRollBack, missing: row.trialsUntilProven(this.#neededToPromote) }));
   }
 
   #decide(excused: Readonly<Record<string, number>>): Verdict {

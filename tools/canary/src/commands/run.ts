@@ -3,7 +3,6 @@ import { PrometheusClient } from "../adapters/prometheus.js";
 import { BundleRecorder, headerText } from "../bundle/recorder.js";
 import type { Outcome } from "../bundle/manifest.js";
 import { Load } from "../load/load.js";
-import { reportHtml } from "../report/report.js";
 import { AlertWebhook } from "../runner/alert-webhook.js";
 import { ARTIFACTS } from "../runner/artifacts.js";
 import { findCredentials, type Credentials } from "../runner/credentials.js";
@@ -68,7 +67,6 @@ async function release(options: RunOptions, credentials: Credentials): Promise<n
     };
     for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, stop);
     const decision = await running.run();
-    recorder.recordDocument(ARTIFACTS.report, reportHtml({ header, decision }));
     recorder.close(decision.outcome, credentials.signingKey);
     for (const line of decision.reasons.flatMap(reasonLines)) say(line);
     tell({ state: "ended", outcome: decision.outcome, step_percent: decision.outcome === "promoted" ? 100 : 0 });

@@ -1,4 +1,4 @@
-import type { GuardrailId } from "@memseal/guardrails";
+import type { Evidence, GuardrailId } from "@memseal/guardrails";
 import { guardrails } from "../evidence.js";
 import { LOAD_KINDS, type LoadKind } from "../load/load-row.js";
 import type { HeardAlert } from "../runner/alert-webhook.js";
@@ -6,7 +6,7 @@ import type { Decision } from "../runner/decision.js";
 import { TRACKS, type Track } from "../world.js";
 import { clock, latencyAxis, linearAxis, timeAxis } from "./axis.js";
 import { html, type Html } from "./html.js";
-import type { EvidencePoint, LookPoint } from "./look-point.js";
+import type { LookPoint } from "./look-point.js";
 import { plot, SIGNS, type Point, type Series } from "./plot.js";
 import { numbers, rounded, type Cell } from "./table.js";
 import type { Slice, Timeline } from "./timeline.js";
@@ -152,7 +152,7 @@ ${numbers({
 function evidenceChart(id: string, i: number, looks: readonly LookPoint[], timeline: Timeline): Html {
   const seen = looks.map(({ at, evidence }) => ({ x: timeline.secondsAt(at), point: evidence.find(({ guardrail }) => guardrail === id) }));
   const mostMissing = seen.reduce((high, { point }) => Math.max(high, point?.missing ?? 0), 0);
-  const line = (share: (point: EvidencePoint) => number): Point[] => seen.map(({ x, point }) => ({ x, y: point === undefined ? null : 100 * share(point) }));
+  const line = (share: (point: Evidence) => number): Point[] => seen.map(({ x, point }) => ({ x, y: point === undefined ? null : 100 * share(point) }));
   const last = seen.findLast(({ point }) => point !== undefined)?.point;
   const highest = seen.reduce((high, { point }) => Math.max(high, point?.against ?? 0), 0);
   const said = last === undefined ? "never seen" : `missing ${last.missing} of ${mostMissing} trials; evidence against at most ${rounded(highest, 1)} of ${rounded(last.needed, 1)}`;

@@ -1,8 +1,11 @@
 import { z } from "zod";
 import { ASKED, samplesIn } from "../adapters/prometheus.js";
-import type { Look } from "./release.js";
+import type { LookPoint } from "../report/look-point.js";
+import type { Look, Release } from "./release.js";
 
 const TIME = z.iso.datetime();
+
+export const HEARD = z.strictObject({ name: z.string(), action: z.enum(["rollback", "hold", "heartbeat"]), received_at: TIME });
 
 /** Everything that a look of the runner rested on, and what came of it: enough to judge again. */
 export const LOOK_FILE = z.strictObject({
@@ -12,7 +15,7 @@ export const LOOK_FILE = z.strictObject({
   step_percent: z.number(),
   is_warming: z.boolean(),
   /** Heard of since the look before. */
-  alerts: z.array(z.strictObject({ name: z.string(), action: z.enum(["rollback", "hold", "heartbeat"]), received_at: TIME })),
+  alerts: z.array(HEARD),
   abort: z.union([
     z.strictObject({ trigger: z.literal("operator"), signal: z.string() }),
     z.strictObject({ trigger: z.literal("runner"), fault: z.string() }),
@@ -37,4 +40,9 @@ export function lookOf({ at, alerts, abort, prometheus, is_warming, excused }: L
     abort: abort ?? undefined,
     observation: prometheus.length === 0 ? undefined : { samples: samplesIn(prometheus), excused, isWarming: is_warming },
   };
+}
+
+/** What the report shows of a look, once the release has been shown it. */
+export function pointOf({ at, step_percent }: LookInputs, { verdict, evidence }: Pick<Release, "verdict" | "evidence">): LookPoint {
+  return { at, step_percent, verdict: verdict.verdict, evidence };
 }

@@ -1,4 +1,4 @@
-import { Judge, type Cause, type Counted, type Missing, type Observation, type Verdict } from "@memseal/guardrails";
+import { Judge, type Cause, type Counted, type Evidence, type Missing, type Observation, type Verdict } from "@memseal/guardrails";
 import type { Outcome } from "../bundle/manifest.js";
 import { guardrails } from "../evidence.js";
 import { alertName, type Action as AlertAction } from "../rules.js";
@@ -75,6 +75,10 @@ export class Release {
 
   get counted(): Counted[] {
     return this.#judge.counted;
+  }
+
+  get evidence(): Evidence[] {
+    return this.#judge.evidence;
   }
 
   /** Share of the traffic of this step, in percent. */

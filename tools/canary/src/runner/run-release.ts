@@ -4,11 +4,13 @@ import { LOOK_QUERIES, vectorIn, type Asked, type PrometheusClient } from "../ad
 import { headerText, type BundleRecorder } from "../bundle/recorder.js";
 import { dashboards } from "../dashboards.js";
 import type { Load } from "../load/load.js";
+import type { LookPoint } from "../report/look-point.js";
+import { reportHtml } from "../report/report.js";
 import { agreementOf } from "./agreement.js";
-import type { AlertWebhook } from "./alert-webhook.js";
+import type { AlertWebhook, HeardAlert } from "./alert-webhook.js";
 import { ARTIFACTS } from "./artifacts.js";
 import { decisionOf, decisionText, type Decision, type End, type StepTaken } from "./decision.js";
-import { lookOf, type LookInputs } from "./look-file.js";
+import { lookOf, pointOf, type LookInputs } from "./look-file.js";
 import { Release, type Action, type Look } from "./release.js";
 import type { ReleasePlan } from "./release-plan.js";
 import { Wake } from "./wake.js";
@@ -48,6 +50,7 @@ export class ReleaseRun {
   readonly #steps: StepTaken[] = [];
   /** Of every look, what Prometheus answered: requests are counted from it. */
   readonly #answers: (readonly Asked[])[] = [];
+  readonly #points: LookPoint[] = [];
   #abort: Look["abort"];
   #isWarming = true;
   #looks = 0;
@@ -86,10 +89,11 @@ export class ReleaseRun {
     const withdrawn = end.outcome === "promoted" ? undefined : await this.#withdraw();
     say(`${end.outcome.replace("_", " ")}; the candidate gets ${withdrawn === undefined ? 100 : 0}% of the traffic`);
     await load.stop();
-    await this.#writeDown(end, { before, decided, withdrawn });
+    const heard = await this.#writeDown(end, { before, decided, withdrawn });
     const made = decisionOf(release, end, { steps: this.#steps, count: this.#looks, lastAt: this.#lastAt });
     recorder.recordJson(ARTIFACTS.decision, { ...made });
     recorder.recordDocument(ARTIFACTS.decisionText, decisionText(headerText(recorder.header), made));
+    recorder.recordDocument(ARTIFACTS.report, reportHtml({ header: recorder.header, plan: this.parts.plan, decision: made, rows: load.rows, heard, looks: this.#points }));
     return made;
   }
 
@@ -158,6 +162,7 @@ export class ReleaseRun {
     const action = release.look(lookOf(inputs));
     this.#lastAt = inputs.at;
     this.#answers.push(inputs.prometheus);
+    this.#points.push(pointOf(inputs, release));
     this.#isOver = action.do === "end";
     if (action.do === "end" && action.outcome !== "promoted") await this.#withdraw();
     recorder.recordJson(ARTIFACTS.look(inputs.n), { ...inputs, verdict: release.verdict, action });
@@ -232,7 +237,8 @@ export class ReleaseRun {
     }
   }
 
-  async #writeDown(end: End, { before, decided, withdrawn }: { before: Split; decided: string; withdrawn: string | undefined }): Promise<void> {
+  /** What was heard by then: alerts that come later are in no file. */
+  async #writeDown(end: End, { before, decided, withdrawn }: { before: Split; decided: string; withdrawn: string | undefined }): Promise<readonly HeardAlert[]> {
     const { recorder, loadBalancer, prometheus, webhook, load, plan } = this.parts;
     // The last requests have to be scraped before they can be counted.
     await delay(2 * plan.look_every_s * 1_000);
@@ -241,11 +247,13 @@ export class ReleaseRun {
     recorder.recordJson(ARTIFACTS.after, { at: now(), split: after });
     recorder.recordRows(ARTIFACTS.requests, load.rows.map((row) => ({ ...row })));
     recorder.recordJson(ARTIFACTS.summary, { ...load.summary() });
-    recorder.recordJson(ARTIFACTS.alerts, { heard: webhook.heard, at_the_end: await prometheus.ask('ALERTS{memseal_action!=""}') });
+    const heard = [...webhook.heard];
+    recorder.recordJson(ARTIFACTS.alerts, { heard, at_the_end: await prometheus.ask('ALERTS{memseal_action!=""}') });
     const last = await this.#askPrometheus();
     this.#answers.push(last);
     recorder.recordJson(ARTIFACTS.agreement, { first: this.#answers[0] ?? [], last, ...agreementOf({ before, after, answers: this.#answers, rows: load.rows }) });
     await this.#recordDashboards(secondsOf(this.#steps[0]?.at ?? now()));
+    return heard;
   }
 
   /** Each chart over the whole release. */

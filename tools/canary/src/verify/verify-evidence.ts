@@ -10,10 +10,13 @@ import { dashboards } from "../dashboards.js";
 import { jsonIn } from "../json.js";
 import type { LoadRow } from "../load/load-row.js";
 import { summarize } from "../load/load-summary.js";
+import type { LookPoint } from "../report/look-point.js";
+import { reportHtml, type ReportInputs } from "../report/report.js";
 import { agreementOf, disagreements } from "../runner/agreement.js";
+import type { HeardAlert } from "../runner/alert-webhook.js";
 import { ARTIFACTS } from "../runner/artifacts.js";
 import { decisionOf, decisionText, type Decision, type StepTaken } from "../runner/decision.js";
-import { LOOK_FILE, lookOf, type LookFile } from "../runner/look-file.js";
+import { HEARD, LOOK_FILE, lookOf, pointOf, type LookFile } from "../runner/look-file.js";
 import { Release } from "../runner/release.js";
 import { planOf, RELEASE_PLAN, type ReleasePlan } from "../runner/release-plan.js";
 
@@ -23,7 +26,7 @@ const WITH_SPLIT = z.looseObject({ at: TIME, split: SPLIT });
 const PREFLIGHT = z.looseObject({ checks: z.array(z.looseObject({ check: z.string(), passed: z.boolean() })).min(1) });
 const CHECKPOINT = z.looseObject({ n: z.number(), due_plan_s: z.number(), at: TIME, split: SPLIT });
 const SNAPSHOT = z.looseObject({ due_plan_s: z.number(), at: TIME, prometheus: z.array(ASKED) });
-const ALERTS = z.looseObject({ heard: z.array(z.looseObject({ name: z.string(), action: z.string(), received_at: TIME })) });
+const ALERTS = z.looseObject({ heard: z.array(HEARD) });
 const AGREEMENT = z.looseObject({ first: z.array(ASKED), last: z.array(ASKED) });
 const RECORD = z.looseObject({ outcome: z.string(), decided_at: TIME, weight_0_at: TIME.nullable(), split: SPLIT });
 const ROW = z.looseObject({ n: z.number(), at: TIME });
@@ -50,13 +53,14 @@ export function verifyEvidence(dir: string, options: OpenOptions): Decision {
   evidence.assertPreflight();
   const steps = evidence.steps(plan);
   const looks = evidence.looks();
-  const decision = replay(plan, steps, looks);
+  const { decision, points } = replay(plan, steps, looks);
   if (decision.outcome !== bundle.facts.outcome) throw new BundleError(`it was signed as ${bundle.facts.outcome}, and is ${decision.outcome}`);
   evidence.assertCheckpoints(plan, decision, looks);
-  evidence.assertAlerts(looks);
+  const heard = evidence.assertAlerts(looks);
   const rows = evidence.assertLoad(decision);
   evidence.assertCounters(looks, rows, decision);
   evidence.assertDecision(decision);
+  evidence.assertReport({ plan, decision, rows, heard, looks: points });
   evidence.assertNothingElse();
   return decision;
 }
@@ -120,13 +124,15 @@ class Evidence {
     }
   }
 
-  assertAlerts(looks: readonly LookFile[]): void {
+  /** Every alert that was heard. */
+  assertAlerts(looks: readonly LookFile[]): HeardAlert[] {
     const { heard } = this.#json(ARTIFACTS.alerts, ALERTS);
     const [first, last] = [looks[0]?.at ?? "", looks.at(-1)?.at ?? ""];
     const seen = looks.flatMap(({ alerts }) => alerts);
     const during = heard.filter(({ received_at }) => received_at > first && received_at < last);
     const holds = (all: readonly unknown[], one: unknown) => all.some((other) => isDeepStrictEqual(other, one));
     if (!during.every((one) => holds(seen, one)) || !seen.every((one) => holds(heard, one))) throw new BundleError(`${ARTIFACTS.alerts} does not hold the alerts of the looks`);
+    return heard;
   }
 
   /** The rows of the release's own load. */
@@ -164,8 +170,12 @@ class Evidence {
     if (record.outcome !== decision.outcome || record.decided_at < decision.ended_at || (record.weight_0_at === null) !== isPromoted || record.split.candidatePercent !== (isPromoted ? 100 : 0)) {
       throw new BundleError(`${file} is not of this decision`);
     }
-    this.#text(ARTIFACTS.report);
     for (const { uid } of dashboards()) this.#json(ARTIFACTS.dashboard(uid), z.looseObject({ panels: z.array(z.unknown()).min(1) }));
+  }
+
+  assertReport(shown: Omit<ReportInputs, "header">): void {
+    const { release, mode, time_scale } = this.bundle.facts;
+    if (this.#text(ARTIFACTS.report) !== reportHtml({ header: { release, mode, time_scale }, ...shown })) throw new BundleError(`${ARTIFACTS.report} does not show what was recorded`);
   }
 
   assertNothingElse(): void {
@@ -214,11 +224,12 @@ class Evidence {
 }
 
 /** The decision that the looks lead to. @throws BundleError where a look or a step is not what those before it lead to */
-function replay(plan: ReleasePlan, steps: readonly StepTaken[], looks: readonly LookFile[]): Decision {
+function replay(plan: ReleasePlan, steps: readonly StepTaken[], looks: readonly LookFile[]): { decision: Decision; points: LookPoint[] } {
   const [begun, ...later] = steps;
   if (begun === undefined || begun.percent !== plan.steps[0]?.percent) throw new BundleError("no traffic was given to the candidate");
   const release = new Release(plan, secondsOf(begun.at));
   let lastAt = begun.at;
+  const points: LookPoint[] = [];
   const unseenS = Math.max(UNSEEN_S, 2 * plan.stale_after_s);
   for (const [i, look] of looks.entries()) {
     const name = ARTIFACTS.look(look.n);
@@ -228,9 +239,10 @@ function replay(plan: ReleasePlan, steps: readonly StepTaken[], looks: readonly 
     const action = release.look(lookOf(look));
     if (!isSame(look.action, action) || !isSame(look.verdict, release.verdict)) throw new BundleError(`${name} is not judged as what it holds is`);
     lastAt = look.at;
+    points.push(pointOf(look, release));
     if (action.do === "end") {
       if (i !== looks.length - 1 || later.length > 0) throw new BundleError(`there is more after ${name}, which ends the release`);
-      return decisionOf(release, action, { steps, count: looks.length, lastAt });
+      return { decision: decisionOf(release, action, { steps, count: looks.length, lastAt }), points };
     }
     if (action.do === "step") {
       const next = later.shift();
