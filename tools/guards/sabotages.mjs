@@ -238,7 +238,7 @@ export const SABOTAGES = [
   },
   {
     name: "commitment not compared",
-    file: "libs/keys/src/tenant-keys.ts",
+    file: "libs/keys/src/rewrap.ts",
     find: "if (!key.commitsTo(commitment)) throw new OpenError();",
     replace: "",
     test: { kind: "integration", project: "libs/storage", spec: "tenant-keys", turnsRed: "by a commitment of another key opens nothing" },

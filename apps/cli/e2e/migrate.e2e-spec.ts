@@ -28,58 +28,59 @@ const insertVersion = () =>
 
 describe("memseal migrate", () => {
   it("goes down and up again and says where it is", async () => {
-    expect(await migrate("down")).toEqual({ code: 0, lines: ["the database is at schema 2"] });
-    expect(await migrate("up")).toEqual({ code: 0, lines: ["applied 3", "the database is at schema 3"] });
-    expect(await migrate("up")).toEqual({ code: 0, lines: ["the database is at schema 3"] });
+    expect(await migrate("down")).toEqual({ code: 0, lines: ["the database is at schema 3"] });
+    expect(await migrate("up")).toEqual({ code: 0, lines: ["applied 4", "the database is at schema 4"] });
+    expect(await migrate("up")).toEqual({ code: 0, lines: ["the database is at schema 4"] });
   });
 
   it("says in status what is applied, which services can run, and by its exit code whether something is missing", async () => {
     const whole = await migrate("status");
     expect(whole.code).toBe(0);
-    expect(whole.lines.slice(0, 4)).toEqual([
+    expect(whole.lines.slice(0, 5)).toEqual([
       "number  min_service  applied_at",
       expect.stringMatching(/^1 {7}1 {12}\d{4}-\d\d-\d\dT[\d:.]+Z$/),
       expect.stringMatching(/^2 {7}1 {12}\d{4}-\d\d-\d\dT[\d:.]+Z$/),
       expect.stringMatching(/^3 {7}1 {12}\d{4}-\d\d-\d\dT[\d:.]+Z$/),
+      expect.stringMatching(/^4 {7}1 {12}\d{4}-\d\d-\d\dT[\d:.]+Z$/),
     ]);
-    expect(whole.lines.slice(4)).toEqual([
+    expect(whole.lines.slice(5)).toEqual([
       "",
-      "the database is at schema 3; this release has migrations up to 3",
-      "services built for schema 1 to 3 run on it",
-      "services of this release are built for schema 3 and run on it",
+      "the database is at schema 4; this release has migrations up to 4",
+      "services built for schema 1 to 4 run on it",
+      "services of this release are built for schema 4 and run on it",
     ]);
 
     await migrate("down");
     const behind = await migrate("status");
     expect(behind.code).toBe(3);
-    expect(behind.lines).toEqual(expect.arrayContaining(["3       1            not applied", "services of this release are built for schema 3 and do not start on it"]));
+    expect(behind.lines).toEqual(expect.arrayContaining(["4       1            not applied", "services of this release are built for schema 4 and do not start on it"]));
 
     await migrate("down", "--to", "0");
     const empty = await migrate("status");
     expect(empty.code).toBe(3);
-    expect(empty.lines).toContain("the database is at schema 0; this release has migrations up to 3");
+    expect(empty.lines).toContain("the database is at schema 0; this release has migrations up to 4");
   });
 
   it("knows a database that a newer release made", async () => {
-    await database.asSuperuser("INSERT INTO memseal.schema_version (number, min_service) VALUES (4, 3), (5, 4)");
+    await database.asSuperuser("INSERT INTO memseal.schema_version (number, min_service) VALUES (5, 4), (6, 5)");
     const { code, lines } = await migrate("status");
     expect(code).toBe(4);
-    expect(lines).toEqual(expect.arrayContaining(["services built for schema 4 to 5 run on it", "services of this release are built for schema 3 and do not start on it"]));
+    expect(lines).toEqual(expect.arrayContaining(["services built for schema 5 to 6 run on it", "services of this release are built for schema 4 and do not start on it"]));
     expect((await migrate("up")).code).toBe(0);
-    expect(await migrate("down")).toEqual({ code: 1, lines: [expect.stringContaining("at schema 5 and this release knows only 3")] });
+    expect(await migrate("down")).toEqual({ code: 1, lines: [expect.stringContaining("at schema 6 and this release knows only 4")] });
   });
 
   it("answers in JSON, too", async () => {
     const status = await migrate("status", "--json");
     const at = expect.stringMatching(/Z$/) as string;
     expect(JSON.parse(status.lines[0])).toEqual({
-      schema: 3, newest: 3, services: { min: 1, max: 3 }, release: 3,
-      migrations: [1, 2, 3].map((number) => ({ number, min_service: 1, applied_at: at })),
+      schema: 4, newest: 4, services: { min: 1, max: 4 }, release: 4,
+      migrations: [1, 2, 3, 4].map((number) => ({ number, min_service: 1, applied_at: at })),
     });
     await insertVersion();
     expect((await migrate("down", "--to", "0", "--destroy-data", "--json")).lines).toEqual(['{"lost":[{"table":"memory_version","rows":1}],"schema":0}']);
     expect((await migrate("up", "--to", "1", "--json")).lines).toEqual(['{"applied":[1],"schema":1}']);
-    expect(JSON.parse((await migrate("status", "--json")).lines[0])).toMatchObject({ schema: 1, services: { min: 1, max: 1 }, migrations: [{ number: 1 }, { number: 2, applied_at: null }, { number: 3, applied_at: null }] });
+    expect(JSON.parse((await migrate("status", "--json")).lines[0])).toMatchObject({ schema: 1, services: { min: 1, max: 1 }, migrations: [{ number: 1 }, { number: 2, applied_at: null }, { number: 3, applied_at: null }, { number: 4, applied_at: null }] });
   });
 
   it("refuses to lose rows in one line, until told to", async () => {
@@ -92,7 +93,7 @@ describe("memseal migrate", () => {
     await migrate("down", "--to", "0");
     const both = await Promise.all([migrate("up"), migrate("up")]);
     expect(both.map(({ code }) => code)).toEqual([0, 0]);
-    expect(both.flatMap(({ lines }) => lines).sort()).toEqual(["applied 1", "applied 2", "applied 3", "the database is at schema 3", "the database is at schema 3"]);
+    expect(both.flatMap(({ lines }) => lines).sort()).toEqual(["applied 1", "applied 2", "applied 3", "applied 4", "the database is at schema 4", "the database is at schema 4"]);
   });
 
   it("leaves everything as it was when it is killed in the middle of a way down", async () => {
@@ -110,7 +111,7 @@ describe("memseal migrate", () => {
     await holder.end();
 
     // Waits for the server to notice: the lock is that of the connection.
-    expect((await migrate("up")).lines).toEqual(["the database is at schema 3"]);
+    expect((await migrate("up")).lines).toEqual(["the database is at schema 4"]);
     expect(await database.asSuperuser(UNFORCED)).toEqual([]);
     expect(await database.asSuperuser("SELECT event FROM memseal.memory_version")).toEqual([{ event: "create" }]);
   });

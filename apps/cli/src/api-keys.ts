@@ -3,11 +3,11 @@ import { parseConfig } from "@memseal/config";
 import { codePointLength, LIMITS } from "@memseal/contracts";
 import { DEFAULT_NAMESPACE, userHash } from "@memseal/crypto";
 import { InvalidArgumentError, NotFoundError } from "@memseal/errors";
-import { ApiKeyMacs } from "@memseal/keys";
+import type { ApiKeyMacs } from "@memseal/keys";
 import { createApiKey, listApiKeys, listKeyEvents, revokeApiKey, vouchForApiKeys, type ListedApiKey } from "@memseal/storage";
 import type { z } from "zod";
 import { FAILED, UsageError, type CommandResult } from "./command.js";
-import { cliConfig, openSecret, ownerUrl } from "./config.js";
+import { cliConfig, openRootKeys, openSecret, ownerUrl } from "./config.js";
 import { table } from "./terminal.js";
 
 const DEFAULT_SCOPES = "read,write";
@@ -112,7 +112,7 @@ export async function auditKeys(env: NodeJS.ProcessEnv): Promise<CommandResult> 
 
 /** What only the installation's owner has: the database, and the root key that rows of keys are authenticated under. */
 function ownerOf(config: z.infer<typeof cliConfig>): { url: string; macs: ApiKeyMacs } {
-  return { macs: new ApiKeyMacs(openSecret(config, "rootKey")), url: ownerUrl(config) };
+  return { macs: openRootKeys(config).macs(), url: ownerUrl(config) };
 }
 
 /** @throws InvalidArgumentError */

@@ -3,7 +3,7 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import type { SecretBytes } from "@memseal/crypto";
 import { StartupError } from "@memseal/errors";
-import { loadSecret, SECRET_FILES, type SecretName } from "@memseal/keys";
+import { FileRootKeys, loadSecret, SECRET_FILES, type SecretName } from "@memseal/keys";
 import { localDatabaseUrls } from "@memseal/storage";
 import { z } from "zod";
 
@@ -40,6 +40,11 @@ export function ownerUrl(config: z.infer<typeof cliConfig>): string {
   return config.DATABASE_OWNER_URL ?? localDatabaseUrls(join(config.MEMSEAL_HOME, "postgres")).owner;
 }
 
+/** The scheduler's connection, which lists tenants: the one that was given, or that of the embedded database. */
+export function schedulerUrl(config: z.infer<typeof cliConfig>): string {
+  return config.DATABASE_SCHEDULER_URL ?? localDatabaseUrls(join(config.MEMSEAL_HOME, "postgres")).scheduler;
+}
+
 /** The file of a secret: the one that was given, or that of the local installation. */
 export function secretFile(config: z.infer<typeof cliConfig>, name: SecretName): string {
   const given: Readonly<Record<SecretName, string | undefined>> = {
@@ -49,12 +54,22 @@ export function secretFile(config: z.infer<typeof cliConfig>, name: SecretName):
 }
 
 /** @throws StartupError as `loadSecret`, and for a local installation that never was */
-export function openSecret(config: z.infer<typeof cliConfig>, name: SecretName): SecretBytes {
+export function openSecret(config: z.infer<typeof cliConfig>, name: Exclude<SecretName, "rootKey">): SecretBytes {
+  return loadSecret(startedFile(config, name));
+}
+
+/** Every version of the root key that is there. @throws StartupError as `openSecret` */
+export function openRootKeys(config: z.infer<typeof cliConfig>): FileRootKeys {
+  return FileRootKeys.open(startedFile(config, "rootKey"));
+}
+
+/** @throws StartupError for a local installation that never was */
+function startedFile(config: z.infer<typeof cliConfig>, name: SecretName): string {
   const { MEMSEAL_HOME: home } = config;
   const file = secretFile(config, name);
   // Of an installation that has lost its secrets, something else is there.
   if (file.startsWith(join(home, "secrets")) && !["secrets", "postgres", "api-key"].some((part) => existsSync(join(home, part)))) {
     throw new StartupError(`nothing was started in ${home} yet: run \`memseal start\` first, or set MEMSEAL_HOME to where it was`);
   }
-  return loadSecret(file);
+  return file;
 }

@@ -5,7 +5,7 @@ import { MemsealError } from "@memseal/client";
 import { parseConfig } from "@memseal/config";
 import { AppError } from "@memseal/errors";
 import { verifyModels } from "@memseal/inference/models";
-import { ApiKeyMacs, loadSecret, SECRET_FILES, type SecretName } from "@memseal/keys";
+import { FileRootKeys, loadSecret, SECRET_FILES, type SecretName } from "@memseal/keys";
 import { assertSafeRole, assertSchema, listApiKeys, localDatabaseUrls, schemaStatus, SERVICE_SCHEMA, type RoleUrls } from "@memseal/storage";
 import pg from "pg";
 import { command, FAILED, type CommandResult } from "./command.js";
@@ -67,6 +67,7 @@ function secrets(config: Config): Check[] {
     const what = `secret ${SECRET_FILES[name]}`;
     if (dirname(file) === dir && !existsSync(dir)) return absent(what, `${dir} is not there: no Memseal was started on this machine, or MEMSEAL_HOME is another`);
     return attempt(what, () => {
+      if (name === "rootKey") return FileRootKeys.open(file).versions()[0].file;
       loadSecret(file);
       return file;
     });
@@ -85,13 +86,13 @@ async function database(config: Config): Promise<Check[]> {
     const roleUrl = urls[role];
     return roleUrl === undefined ? [] : [attemptAsync(`database role ${role}`, () => inspectRole(roleUrl, role === "app"))];
   });
-  const keys = urls.owner === undefined || !existsSync(secretFile(config, "rootKey")) ? [] : [attemptAsync("API key rows", () => apiKeyRows(urls.owner ?? "", config))];
+  const keys = urls.owner === undefined || !existsSync(dirname(secretFile(config, "rootKey"))) ? [] : [attemptAsync("API key rows", () => apiKeyRows(urls.owner ?? "", config))];
   return [...schema, ...(await Promise.all([...roles, ...keys]))];
 }
 
 /** What the indexer would refuse. */
 async function apiKeyRows(url: string, config: Config): Promise<string> {
-  const keys = await listApiKeys(url, new ApiKeyMacs(loadSecret(secretFile(config, "rootKey"))));
+  const keys = await listApiKeys(url, FileRootKeys.open(secretFile(config, "rootKey")).macs());
   const refused = keys.filter(({ authenticity }) => authenticity !== "authentic");
   if (refused.length > 0) throw new AppError("failed_precondition", `${refused.length} of ${keys.length} are not authentic and refused: \`memseal keys list\` shows which`);
   return `all ${keys.length} are as they were written`;

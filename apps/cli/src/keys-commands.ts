@@ -1,5 +1,6 @@
 import { auditKeys, createKey, listKeys, revokeKey, vouchForKeys } from "./api-keys.js";
 import { command, group } from "./command.js";
+import { destroyRoot, listRoots, rotateRoot } from "./root-keys.js";
 import { createToken } from "./token.js";
 
 export const keysCommand = group("keys", "API keys, made, shown and revoked as the database's owner, never over the network", {
@@ -32,6 +33,22 @@ export const keysCommand = group("keys", "API keys, made, shown and revoked as t
     run: (args) => vouchForKeys(args, process.env),
   }),
   audit: command({ name: "keys audit", description: "What was done to API keys; exit code 1 where that record was altered", args: {}, run: () => auditKeys(process.env) }),
+  roots: command({ name: "keys roots", description: "Every version of the root key, and until when it was", args: {}, run: () => listRoots(process.env) }),
+  "rotate-root": command({
+    name: "keys rotate-root",
+    description: "A new version of the root key, which every user's keys are wrapped by; run again, it goes on where it ended",
+    args: {
+      prepare: { type: "boolean", description: "Make the version and wrap nothing by it yet: to copy it to the other machines first" },
+      resume: { type: "boolean", description: "Make none, and wrap by the newest what is not yet" },
+    },
+    run: (args) => rotateRoot(args, process.env),
+  }),
+  "destroy-root": command({
+    name: "keys destroy-root",
+    description: "Destroy a version of the root key for good, once nothing is wrapped by it and no backup is to be restored with it",
+    args: { version: { type: "positional", valueHint: "version", required: true, description: "As `keys roots` shows it" } },
+    run: ({ version }) => destroyRoot(version, process.env),
+  }),
 });
 
 export const tokenCommand = command({

@@ -1,4 +1,4 @@
-import { TenantKeys, type RootProvider } from "@memseal/keys";
+import { TenantKeys, type RootKeys } from "@memseal/keys";
 import { AuditStore, IdempotencyStore, MemoryStore, TenantKeyStore, TenantStore, type TenantDatabase } from "@memseal/storage";
 import type { Logger } from "@memseal/telemetry";
 import { DeleteMemories } from "./delete-memories.js";
@@ -17,7 +17,7 @@ import { WritePath } from "./write-path.js";
 
 export interface IndexerSpec {
   readonly database: TenantDatabase;
-  readonly root: RootProvider;
+  readonly roots: RootKeys;
   readonly log: Logger;
   readonly quotas: Quotas;
   readonly cache: TenantCacheOptions;
@@ -40,9 +40,9 @@ export interface Indexer {
   readonly damage: IntegrityFailures;
 }
 
-export function assembleIndexer({ database, root, log, quotas, cache: cacheOptions, onIntegrityFailure, onErased }: IndexerSpec): Indexer {
+export function assembleIndexer({ database, roots, log, quotas, cache: cacheOptions, onIntegrityFailure, onErased }: IndexerSpec): Indexer {
   const [tenants, memories, events, answers] = [new TenantStore(), new MemoryStore(), new AuditStore(), new IdempotencyStore()];
-  const keys = new TenantKeys(new TenantKeyStore(database), root);
+  const keys = new TenantKeys(new TenantKeyStore(database), roots);
   const writes = new TenantWrites(database, { tenants, audit: events }, quotas);
   const path = new WritePath(database, tenants, writes, keys, answers);
   const damage = new IntegrityFailures(database, events, writes, keys, log, onIntegrityFailure);

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import type { AddedMemory, MemoryToPut, PutCommand } from "@memseal/contracts/indexer";
 import { parseUserHash, SecretBytes, type UserHash } from "@memseal/crypto";
-import { FileProvider, TenantKeys, type RootProvider, type TenantKeySet } from "@memseal/keys";
+import { FileProvider, soleRootKey, TenantKeys, type RootProvider, type TenantKeySet } from "@memseal/keys";
 import { createPool, DueTenants, TenantDatabase, TenantKeyStore } from "@memseal/storage";
 import { startTestDatabase, type TestDatabase } from "@memseal/storage/testing";
 import { Logger } from "@memseal/telemetry";
@@ -55,7 +55,7 @@ export async function startIndexerTest(): Promise<IndexerTest> {
   return {
     database,
     due: new DueTenants(pools[1]),
-    keysOf: (tenant) => new TenantKeys(new TenantKeyStore(database), root).get(tenant, 0),
+    keysOf: (tenant) => new TenantKeys(new TenantKeyStore(database), soleRootKey(root)).get(tenant, 0),
     newIndexer: ({ root: own = root, ...spec } = {}) => newIndexer(database, { root: own, ...spec }),
     rowsOf,
     async countOf(tenant, table) {
@@ -75,7 +75,7 @@ function newIndexer(database: TenantDatabase, { root, maxBytes = 1e9, maxTenantC
   let failures = 0;
   const indexer = assembleIndexer({
     database,
-    root,
+    roots: soleRootKey(root),
     log,
     quotas: { memories: 1e6, bytes: 1e12, ...quotas },
     cache: { maxBytes, maxTenantChunks },

@@ -1,5 +1,5 @@
 import { AssertionVerifier } from "@memseal/auth";
-import { ApiKeyMacs, FileProvider, loadSecret } from "@memseal/keys";
+import { FileRootKeys } from "@memseal/keys";
 import { ApiKeyLookup, assertSafeRole, assertSchema, ConnectionShares, createPool, DueTenants, isReachable, TenantDatabase } from "@memseal/storage";
 import { crossTenantCounters, type Logger, type Metrics } from "@memseal/telemetry";
 import { GrpcErrorFilter, TenantGuard } from "@memseal/transport";
@@ -36,9 +36,8 @@ class Shutdown implements OnApplicationShutdown {
 export class IndexerModule {
   /** @throws StartupError when the roles, the schema or a key file is not as it must be */
   static async create(config: IndexerConfig, log: Logger, metrics: Metrics): Promise<{ module: DynamicModule; isReady: () => Promise<boolean> }> {
-    const rootKey = loadSecret(config.MEMSEAL_ROOT_KEY_FILE);
-    const root = new FileProvider(rootKey);
-    await root.health();
+    const roots = FileRootKeys.open(config.MEMSEAL_ROOT_KEY_FILE);
+    await roots.current().health();
     const verifier = AssertionVerifier.load(config.MEMSEAL_ASSERTION_PUBLIC_KEY_FILES);
     const poolUse = metrics.ratio("memseal_database_pool_use_ratio", {});
     const appPool = createPool(config.DATABASE_URL, log, APP_CONNECTIONS, { onCheckout: (use) => { poolUse.observe(use); } });
@@ -57,14 +56,14 @@ export class IndexerModule {
     const maintenance = new Maintenance({ database, due: new DueTenants(schedulerPool), metrics, log });
     const failures = metrics.counter("memseal_integrity_failures_total", {});
     const refusedKeys = metrics.counter("memseal_api_keys_refused_total", {});
-    const keyLookup = new ApiKeyLookup(authPool, new ApiKeyMacs(rootKey), (keyId, reason) => {
+    const keyLookup = new ApiKeyLookup(authPool, () => roots.macs(), (keyId, reason) => {
       refusedKeys.inc({ reason });
       log.error("api key refused", { keyId, reason });
     });
     const refreshes = metrics.counter("memseal_index_refreshes_total", {});
     const indexer = assembleIndexer({
       database,
-      root,
+      roots,
       log,
       quotas: { memories: config.MEMSEAL_QUOTA_MEMORIES, bytes: config.MEMSEAL_QUOTA_BYTES },
       cache: { maxBytes: config.MEMSEAL_INDEX_CACHE_BYTES, maxTenantChunks: config.MEMSEAL_MAX_TENANT_CHUNKS, onRefresh: (how) => { refreshes.inc({ how }); } },

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseConfig } from "@memseal/config";
-import { ApiKeyMacs, ensureLocalSecrets, loadSecret } from "@memseal/keys";
+import { ensureLocalSecrets, FileRootKeys } from "@memseal/keys";
 import { listApiKeys } from "@memseal/storage";
 import { Logger } from "@memseal/telemetry";
 import { runService } from "@memseal/transport";
@@ -84,7 +84,7 @@ await runService(log, async () => {
         MEMSEAL_ASSERTION_KEY_FILE: privateKeyFile,
       },
     });
-    const macs = new ApiKeyMacs(loadSecret(secrets.files.rootKey));
+    const macs = FileRootKeys.open(secrets.files.rootKey).macs();
     const apiKey = await firstApiKey(home, secrets, { ownerUrl: database.urls.owner, macs });
     warnOfRefused(await listApiKeys(database.urls.owner, macs), log);
     process.stdout.write(`${banner({

@@ -26,35 +26,61 @@ export interface ApiKeyEvent {
   keyId: string;
 }
 
+interface MacKeys {
+  rows: KeyObject;
+  events: KeyObject;
+}
+
 /**
  * What shows that rows of API keys, and the chain of what was done to them, are as somebody with the root key wrote them:
  * HMAC-SHA256 under two keys that HKDF makes of it for this alone.
  */
 export class ApiKeyMacs {
-  readonly #rows: KeyObject;
-  readonly #events: KeyObject;
+  readonly #current: MacKeys;
+  readonly #all: readonly MacKeys[];
 
-  constructor(rootKey: SecretBytes) {
-    const derive = (use: string) => createSecretKey(hkdf(rootKey.reveal(), Buffer.from(`memseal/v1/root/${use}`)));
-    this.#rows = derive("api-key-row");
-    this.#events = derive("api-key-event");
+  /** rootKey: the version that MACs are made under. older: those that a MAC may be of, too. */
+  constructor(rootKey: SecretBytes, older: readonly SecretBytes[] = []) {
+    this.#current = macKeysOf(rootKey);
+    this.#all = [this.#current, ...older.map(macKeysOf)];
   }
 
   /** 32 bytes over every column. */
-  ofRow({ keyId, secretHash, userHash, namespace, scopes, createdAt, expiresAt, revokedAt }: ApiKeyRow): Buffer {
-    return macOf(this.#rows, [keyId, secretHash, userHash, namespace, createdAt, expiresAt, revokedAt, ...scopes]);
+  ofRow(row: ApiKeyRow): Buffer {
+    return macOf(this.#current.rows, partsOfRow(row));
   }
 
   /** Whether a row is the one that this MAC was made for. */
   isOfRow(row: ApiKeyRow, mac: Uint8Array): boolean {
-    const expected = this.ofRow(row);
-    return mac.byteLength === expected.byteLength && timingSafeEqual(expected, mac);
+    return this.#all.some(({ rows }) => isEqual(macOf(rows, partsOfRow(row)), mac));
   }
 
   /** 32 bytes over an event and the MAC before it; none before the first. */
-  ofEvent({ n, at, action, keyId }: ApiKeyEvent, before: Uint8Array | undefined): Buffer {
-    return macOf(this.#events, [before ?? null, String(n), at, action, keyId]);
+  ofEvent(event: ApiKeyEvent, before: Uint8Array | undefined): Buffer {
+    return macOf(this.#current.events, partsOfEvent(event, before));
   }
+
+  /** Whether an event that follows `before` is the one that this MAC was made for. */
+  isOfEvent(event: ApiKeyEvent, before: Uint8Array | undefined, mac: Uint8Array): boolean {
+    return this.#all.some(({ events }) => isEqual(macOf(events, partsOfEvent(event, before)), mac));
+  }
+}
+
+function macKeysOf(rootKey: SecretBytes): MacKeys {
+  const derive = (use: string) => createSecretKey(hkdf(rootKey.reveal(), Buffer.from(`memseal/v1/root/${use}`)));
+  return { rows: derive("api-key-row"), events: derive("api-key-event") };
+}
+
+function partsOfRow({ keyId, secretHash, userHash, namespace, scopes, createdAt, expiresAt, revokedAt }: ApiKeyRow): (string | Uint8Array | null)[] {
+  return [keyId, secretHash, userHash, namespace, createdAt, expiresAt, revokedAt, ...scopes];
+}
+
+function partsOfEvent({ n, at, action, keyId }: ApiKeyEvent, before: Uint8Array | undefined): (string | Uint8Array | null)[] {
+  return [before ?? null, String(n), at, action, keyId];
+}
+
+function isEqual(expected: Buffer, mac: Uint8Array): boolean {
+  return mac.byteLength === expected.byteLength && timingSafeEqual(expected, mac);
 }
 
 /** Each part as 0x00 where it is absent, else 0x01 | length u32 | bytes: no two lists of parts are the same bytes. */

@@ -1,9 +1,10 @@
 import { randomBytes } from "node:crypto";
-import { closeSync, existsSync, fsyncSync, fstatSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeSync } from "node:fs";
+import { closeSync, existsSync, fsyncSync, fstatSync, linkSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { KEY_BYTES, SecretBytes } from "@memseal/crypto";
 import { StartupError } from "@memseal/errors";
 import { developmentKeyFault } from "./development-keys.js";
+import { rootKeyFiles } from "./root-key-files.js";
 
 /** The three secrets of one installation, each its own file. None is derived from another. */
 export const SECRET_FILES = { rootKey: "root.key", tenantSecret: "tenant.secret", pepper: "api-key.pepper" } as const;
@@ -53,7 +54,8 @@ export interface LocalSecretsOptions {
  */
 export function ensureLocalSecrets(dir: string, { hasData }: LocalSecretsOptions): LocalSecrets {
   const files = Object.fromEntries(NAMES.map((name) => [name, join(dir, SECRET_FILES[name])])) as Record<SecretName, string>;
-  const missing = NAMES.filter((name) => !existsSync(files[name]));
+  const rootKeys = [...rootKeyFiles(files.rootKey).values()];
+  const missing = NAMES.filter((name) => (name === "rootKey" ? rootKeys.length === 0 : !existsSync(files[name])));
   const created = missing.length === NAMES.length;
   if (created && hasData) {
     throw new StartupError(`the secrets in ${dir} are gone, and without them what is stored can never be read: restore them from your backup`);
@@ -62,7 +64,7 @@ export function ensureLocalSecrets(dir: string, { hasData }: LocalSecretsOptions
     throw new StartupError(`secret file ${missing.map((name) => files[name]).join(", ")} is missing: restore it from your backup`);
   }
   if (created) createSecrets(dir);
-  assertDistinct(NAMES.map((name) => files[name]));
+  assertDistinct([...(created ? [files.rootKey] : rootKeys), files.tenantSecret, files.pepper]);
   return { files, created };
 }
 
@@ -92,10 +94,13 @@ function createSecrets(dir: string): void {
   }
 }
 
-/** Writes 32 random bytes, mode 0600, through to the disk. */
-function createSecretFile(file: string): void {
+/** Writes 32 random bytes, mode 0600, through to the disk. Whoever looks sees all of them or no file. @throws Error of the file system, where it is there, too */
+export function createSecretFile(file: string): void {
   const bytes = randomBytes(KEY_BYTES);
-  const fd = openSync(file, "wx", 0o600);
+  const partial = `${file}.partial-${process.pid}`;
+  // A process that died while it made one may have had this number.
+  rmSync(partial, { force: true });
+  const fd = openSync(partial, "wx", 0o600);
   try {
     writeSync(fd, bytes);
     fsyncSync(fd);
@@ -103,10 +108,14 @@ function createSecretFile(file: string): void {
     closeSync(fd);
     bytes.fill(0);
   }
+  // A rename would replace one that somebody else made.
+  linkSync(partial, file);
+  rmSync(partial);
+  syncDirectory(dirname(file));
 }
 
 /** Makes the names in a directory durable: those of new files are not by fsync of the files. */
-function syncDirectory(dir: string): void {
+export function syncDirectory(dir: string): void {
   const fd = openSync(dir, "r");
   try {
     fsyncSync(fd);

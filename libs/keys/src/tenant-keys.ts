@@ -1,7 +1,8 @@
-import { generateKey, KeysChangedError, Keyring, OpenError, ReferenceKey, SecretBytes, TenantKey, type Purpose, type UserHash } from "@memseal/crypto";
+import { generateKey, KeysChangedError, Keyring, ReferenceKey, TenantKey, type Purpose, type SecretBytes, type UserHash } from "@memseal/crypto";
 import { AppError } from "@memseal/errors";
 import { LRUCache } from "lru-cache";
-import type { RootProvider } from "./root-provider.js";
+import { unwrapTenantKey } from "./rewrap.js";
+import type { RootKeys } from "./root-keys.js";
 import type { TenantKeyRecord, TenantKeyRecords } from "./tenant-key-records.js";
 
 /** A tenant's keys, unwrapped, of one epoch. */
@@ -39,7 +40,7 @@ export class TenantKeys {
 
   constructor(
     private readonly records: TenantKeyRecords,
-    private readonly root: RootProvider,
+    private readonly roots: RootKeys,
     { timeToLiveMs = 5 * 60_000, cachedTenants = 10_000, sealBlock = 65_536, sealLimit = 2 ** 31 }: TenantKeysOptions = {},
   ) {
     this.#cache = new LRUCache({ max: cachedTenants, ttl: timeToLiveMs });
@@ -165,26 +166,17 @@ export class TenantKeys {
     return this.#unwrap(tenant, found, (secret) => new ReferenceKey(secret));
   }
 
-  async #unwrap<Key extends { commitsTo(commitment: Uint8Array): boolean }>(tenant: UserHash, record: TenantKeyRecord, toKey: (secret: SecretBytes) => Key): Promise<Key> {
-    const { version, purpose, wrapped, commitment, provider, rootKeyId } = record;
-    if (provider !== this.root.provider || rootKeyId !== this.root.id) {
-      throw new AppError("data_loss", `this user's key is wrapped by root key ${rootKeyId} of provider ${provider}, and this indexer holds ${this.root.id} of ${this.root.provider}: give it the right one`);
-    }
-    const bytes = await this.root.unwrap(wrapped, { tenant, version, purpose });
-    const secret = SecretBytes.of(bytes);
-    bytes.fill(0);
-    const key = toKey(secret);
-    secret.zero();
-    if (!key.commitsTo(commitment)) throw new OpenError();
-    return key;
+  #unwrap<Key extends { commitsTo(commitment: Uint8Array): boolean }>(tenant: UserHash, record: TenantKeyRecord, toKey: (secret: SecretBytes) => Key): Promise<Key> {
+    return unwrapTenantKey(this.roots, tenant, record, toKey, (key) => key);
   }
 
   async #wrapNew(tenant: UserHash, purpose: Purpose, version: number): Promise<TenantKeyRecord> {
     const secret = generateKey();
     try {
       const { commitment, kid } = purpose === "seal" ? new TenantKey(secret) : new ReferenceKey(secret);
-      const wrapped = await this.root.wrap(secret.reveal(), { tenant, version, purpose });
-      return { purpose, version, kid, commitment, provider: this.root.provider, rootKeyId: this.root.id, wrapped, status: "active" };
+      const root = this.roots.current();
+      const wrapped = await root.wrap(secret.reveal(), { tenant, version, purpose });
+      return { purpose, version, kid, commitment, provider: root.provider, rootKeyId: root.id, wrapped, status: "active" };
     } finally {
       secret.zero();
     }

@@ -19,8 +19,18 @@ const COLUMNS = `user_hash AS "userHash", namespace, scopes, ${microseconds("cre
 
 const SELECT_ROWS = `SELECT key_id AS "keyId", secret_hash AS "secretHash", ${COLUMNS} FROM memseal.api_key`;
 
+const SELECT_EVENTS = `SELECT n, ${microseconds("at")} AS at, action, key_id AS "keyId", mac FROM memseal.key_event ORDER BY n`;
+
 /** Source: ECMA-262, 21.4.1.1. */
 const MAX_DATE_MS = 8.64e15;
+
+interface StoredEvent {
+  n: string;
+  at: Microseconds;
+  action: string;
+  keyId: string;
+  mac: Buffer;
+}
 
 type StoredRow = ApiKeyRow & { userHash: Buffer | null; mac: Buffer | null };
 
@@ -136,17 +146,39 @@ export interface ListedKeyEvent {
 
 /** Everything that was done to API keys, the oldest first, as the owner. Events that were cut off at the end leave no trace. */
 export async function listKeyEvents(ownerUrl: string, macs: ApiKeyMacs): Promise<ListedKeyEvent[]> {
-  const { rows } = await asKeys(ownerUrl, (client) => client.query<{ n: string; at: Microseconds; action: string; keyId: string; mac: Buffer }>(
-    `SELECT n, ${microseconds("at")} AS at, action, key_id AS "keyId", mac FROM memseal.key_event ORDER BY n`,
-  ));
+  const { rows } = await asKeys(ownerUrl, (client) => client.query<StoredEvent>(SELECT_EVENTS));
   let before: Buffer | undefined;
   let isChained = true;
   return rows.map(({ mac, ...row }, i) => {
     const event = { ...row, n: Number(row.n) };
-    isChained &&= event.n === i + 1 && macs.ofEvent(event, before).equals(mac);
+    isChained &&= event.n === i + 1 && macs.isOfEvent(event, before, mac);
     before = mac;
     return { ...event, at: toDate(event.at), isChained };
   });
+}
+
+/**
+ * Makes every MAC anew under the current version of the root key, in the owner's open transaction. What is not authentic stays as it
+ * is, and so does the chain from where it is broken.
+ */
+export async function remakeApiKeyMacs(client: pg.ClientBase, macs: ApiKeyMacs): Promise<void> {
+  await client.query(`SET LOCAL ROLE ${ROLES.keys}`);
+  await client.query("SELECT pg_advisory_xact_lock($1)", [EVENTS_LOCK]);
+  const { rows } = await client.query<StoredRow>(`${SELECT_ROWS} FOR UPDATE`);
+  for (const row of rows) {
+    if (authenticityOf(row, macs) === "authentic") await client.query("UPDATE memseal.api_key SET mac = $2 WHERE key_id = $1", [row.keyId, macs.ofRow(row)]);
+  }
+  // Who writes events may not change any; the tables' owner may.
+  await client.query("RESET ROLE");
+  const { rows: events } = await client.query<StoredEvent>(SELECT_EVENTS);
+  let [before, beforeAnew]: (Buffer | undefined)[] = [];
+  for (const [i, { mac, ...row }] of events.entries()) {
+    const event = { ...row, n: Number(row.n) };
+    if (event.n !== i + 1 || !macs.isOfEvent(event, before, mac)) return;
+    const anew = macs.ofEvent(event, beforeAnew);
+    await client.query("UPDATE memseal.key_event SET mac = $2 WHERE n = $1", [event.n, anew]);
+    [before, beforeAnew] = [mac, anew];
+  }
 }
 
 /** In the transaction of what was done. */
@@ -186,10 +218,10 @@ export interface ResolvedKey {
 
 /** Looks API keys up as the auth role, which can do nothing else. */
 export class ApiKeyLookup {
-  /** onRefused: told of each key that was found and is not authentic. */
+  /** macs: those of now, since a rotation of the root key changes them. onRefused: told of each key that was found and is not authentic. */
   constructor(
     private readonly pool: pg.Pool,
-    private readonly macs: ApiKeyMacs,
+    private readonly macs: () => ApiKeyMacs,
     private readonly onRefused: (keyId: string, authenticity: Exclude<Authenticity, "authentic">) => void,
   ) {}
 
@@ -197,7 +229,7 @@ export class ApiKeyLookup {
   async resolve(keyId: string, secretHash: Buffer): Promise<ResolvedKey | undefined> {
     const row = await this.#find(keyId, secretHash);
     if (row === undefined) return undefined;
-    const authenticity = authenticityOf(row, this.macs);
+    const authenticity = authenticityOf(row, this.macs());
     if (authenticity !== "authentic") {
       this.onRefused(keyId, authenticity);
       return undefined;

@@ -31,7 +31,7 @@ for (const { name, start } of testServers()) {
       await test.asSuperuser("TRUNCATE memseal.api_key, memseal.key_event");
     });
 
-    const lookup = (own = macs) => new ApiKeyLookup(pool, own, (keyId, reason) => refused.push(`${keyId} ${reason}`));
+    const lookup = (own = macs) => new ApiKeyLookup(pool, () => own, (keyId, reason) => refused.push(`${keyId} ${reason}`));
     const newId = () => randomBytes(6).toString("hex");
 
     /** A key of the tenant, that ends in a day. */

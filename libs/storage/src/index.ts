@@ -12,6 +12,7 @@ export { KEPT_VERSIONS, MemoryStore, TOMBSTONES_KEPT_MS } from "./memory-store.j
 export type { ChangePage, Deleted, MemoryRefs, NewSealedMemory, SealedChunk, SealedMemory, SealedVersion } from "./memory-store.js";
 export { inWords, migrateDown, migrateUp, schemaStatus, type SchemaStatus, type SchemaStep, type TableRows } from "./migrate.js";
 export { createPool, isReachable } from "./pool.js";
+export { destroyRootKey, listRootKeys, rotateRootKey, type Rotation, type RotationStep, type RotationUrls, type RootKeyRecord } from "./root-key-store.js";
 export { assertSafeRole, assertSchema, SERVICE_SCHEMA } from "./start-checks.js";
 export { TenantStore } from "./tenant-store.js";
 export type { ActiveGeneration, EmbeddingGeneration, TenantState, TurnTotals, WriteTurn } from "./tenant-store.js";

@@ -11,6 +11,7 @@ import { startTestDatabase, type TestDatabase } from "./testing.js";
 const TABLES_OF_1 = ["tenant", "tenant_key", "memory", "chunk", "memory_tombstone", "embedding_generation", "api_key"];
 const TABLES_OF_2 = ["memory_version", "idempotency", "audit_event"];
 const TABLES_OF_3 = ["key_event"];
+const TABLES_OF_4 = ["root_key", "erasure"];
 
 let test: TestDatabase;
 beforeAll(async () => { test = await startTestDatabase(); });
@@ -45,6 +46,12 @@ async function fillTablesOf3(): Promise<void> {
   await test.asSuperuser("INSERT INTO memseal.key_event VALUES (1, now(), 'create', 'abcdefghijkl', $1)", [randomBytes(32)]);
 }
 
+/** A row in each table that schema 4 adds. */
+async function fillTablesOf4(tenant: Buffer): Promise<void> {
+  await test.asSuperuser("INSERT INTO memseal.root_key VALUES (1, 'file', 'root-1', now(), now(), NULL)");
+  await test.asSuperuser("INSERT INTO memseal.erasure VALUES ($1, gen_random_uuid(), now(), 1, 9, '{root-1}')", [tenant]);
+}
+
 describe("migrations", () => {
   it("make exactly the columns, keys and indexes of the entities", async () => {
     const source = ownerDataSource(test.urls.owner);
@@ -65,6 +72,8 @@ describe("migrations", () => {
   });
 
   it("go down to exactly the schema that was there before, and up to the same again", async () => {
+    const fourth = await catalog();
+    expect(await down(3)).toEqual([]);
     const third = await catalog();
     expect(await down(2)).toEqual([]);
     const second = await catalog();
@@ -77,27 +86,30 @@ describe("migrations", () => {
     expect(await catalog()).toEqual(first);
     expect(await up(2)).toEqual([2]);
     expect(await catalog()).toEqual(second);
-    expect(await up()).toEqual([3]);
+    expect(await up(3)).toEqual([3]);
     expect(await catalog()).toEqual(third);
-    expect(await down(2)).toEqual([]);
-    expect(await up()).toEqual([3]);
-    expect(await catalog()).toEqual(third);
+    expect(await up()).toEqual([4]);
+    expect(await catalog()).toEqual(fourth);
+    expect(await down(3)).toEqual([]);
+    expect(await up()).toEqual([4]);
+    expect(await catalog()).toEqual(fourth);
     expect(second.length).toBeGreaterThan(first.length);
     expect(third.length).toBeGreaterThan(second.length);
+    expect(fourth.length).toBeGreaterThan(third.length);
   });
 
   it("do nothing when there is nothing to do", async () => {
     expect(await up()).toEqual([]);
-    await expect(down(3)).rejects.toThrow("there is nothing above 3 to take back");
+    await expect(down(4)).rejects.toThrow("there is nothing above 4 to take back");
     await expect(up(1)).rejects.toThrow("past 1: use `memseal migrate down --to 1`");
-    await expect(up(9)).rejects.toThrow("this release has migrations up to 3 and none to 9");
+    await expect(up(9)).rejects.toThrow("this release has migrations up to 4 and none to 9");
   });
 
   it("are applied once when several start at the same time", async () => {
     await down(0);
     const applied = await Promise.all([up(), up(), up(), up()]);
-    expect(applied.flat().sort()).toEqual([1, 2, 3]);
-    expect(await schemaNumber()).toBe(3);
+    expect(applied.flat().sort()).toEqual([1, 2, 3, 4]);
+    expect(await schemaNumber()).toBe(4);
   });
 });
 
@@ -142,7 +154,7 @@ describe("the way up", () => {
     expect(await schemaNumber()).toBe(1);
 
     await test.asSuperuser("DELETE FROM memseal.memory");
-    expect(await up()).toEqual([2, 3]);
+    expect(await up()).toEqual([2, 3, 4]);
   });
 
   it("names a role that is missing and the SQL that makes it", async () => {
@@ -154,7 +166,7 @@ describe("the way up", () => {
     expect(await schemaNumber()).toBe(1);
 
     await test.asSuperuser(sql);
-    expect(await up()).toEqual([2, 3]);
+    expect(await up()).toEqual([2, 3, 4]);
   });
 
   it("says what the owner lacks", async () => {
@@ -185,7 +197,7 @@ describe("the way down", () => {
   it("refuses as a whole: of two steps that lose rows at the second, none is taken", async () => {
     await writeAsRelease1(test.urls, randomBytes(32));
     await expect(down(0)).rejects.toThrow("would lose 1 row of tenant, 1 row of tenant_key, 1 row of memory, 1 row of chunk, 1 row of memory_tombstone, 1 row of embedding_generation, 1 row of api_key");
-    expect(await schemaNumber()).toBe(3);
+    expect(await schemaNumber()).toBe(4);
   });
 
   it("loses rows when told to, says which, keeps the others, and goes up again", async () => {
@@ -193,19 +205,20 @@ describe("the way down", () => {
     await writeAsRelease1(test.urls, tenant);
     await fillTablesOf2(tenant);
     await fillTablesOf3();
+    await fillTablesOf4(tenant);
     const [whole, kept] = [await catalog(), await rows(TABLES_OF_1)];
 
-    expect(await down(1, true)).toEqual([...TABLES_OF_2, ...TABLES_OF_3].map((table) => ({ table, rows: 1 })));
+    expect(await down(1, true)).toEqual([...TABLES_OF_2, ...TABLES_OF_3, ...TABLES_OF_4].map((table) => ({ table, rows: 1 })));
     expect(await rows(TABLES_OF_1)).toEqual(kept);
     await readAsRelease1(test.urls, tenant);
     await up();
     expect(await catalog()).toEqual(whole);
-    expect(await rows([...TABLES_OF_1, ...TABLES_OF_2, ...TABLES_OF_3])).toEqual(kept);
+    expect(await rows([...TABLES_OF_1, ...TABLES_OF_2, ...TABLES_OF_3, ...TABLES_OF_4])).toEqual(kept);
   });
 
   it("is not tried on a schema that this release does not know", async () => {
-    await test.asSuperuser("INSERT INTO memseal.schema_version (number, min_service) VALUES (4, 3)");
-    await expect(migrateDown(test.urls.owner)).rejects.toThrow("at schema 4 and this release knows only 3");
+    await test.asSuperuser("INSERT INTO memseal.schema_version (number, min_service) VALUES (5, 3)");
+    await expect(migrateDown(test.urls.owner)).rejects.toThrow("at schema 5 and this release knows only 4");
     expect(await up()).toEqual([]);
   });
 });

@@ -235,7 +235,7 @@ for (const { name, start } of testServers()) {
         const others = await test.asSuperuser(`
           SELECT i.indexrelid::regclass::text AS name FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
           LEFT JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum = i.indkey[0]
-          WHERE n.nspname = 'memseal' AND a.attname IS DISTINCT FROM 'user_hash' AND c.relname NOT IN ('api_key', 'key_event', 'schema_version', 'typeorm_migration')
+          WHERE n.nspname = 'memseal' AND a.attname IS DISTINCT FROM 'user_hash' AND c.relname NOT IN ('api_key', 'key_event', 'root_key', 'schema_version', 'typeorm_migration')
           UNION SELECT conname FROM pg_constraint WHERE contype = 'f' AND connamespace = 'memseal'::regnamespace`);
         expect(others).toEqual([]);
       });

@@ -63,8 +63,8 @@ for (const { name, start } of testServers()) {
     });
 
     it.each([
-      { number: 99, minService: 98, says: /schema 99, for services built for schema 98 or later; this release is built for schema 3: run a newer release/ },
-      { number: 99, minService: 3, says: undefined },
+      { number: 99, minService: 98, says: /schema 99, for services built for schema 98 or later; this release is built for schema 4: run a newer release/ },
+      { number: 99, minService: 4, says: undefined },
     ])("say of schema $number for services from $minService on whether this release runs on it", async ({ number, minService, says }) => {
       await test.asSuperuser("INSERT INTO memseal.schema_version (number, min_service) VALUES ($1, $2)", [number, minService]);
       try {
@@ -76,9 +76,9 @@ for (const { name, start } of testServers()) {
     });
 
     it("refuse a schema that is too old, naming both and the remedy", async () => {
-      await test.asSuperuser("UPDATE memseal.schema_version SET number = -3 WHERE number = 3");
+      await test.asSuperuser("UPDATE memseal.schema_version SET number = -4 WHERE number = 4");
       try {
-        await expect(withClient(test.urls.app, assertSchema)).rejects.toThrow(/at schema 2; .* built for schema 3 .*memseal migrate up/);
+        await expect(withClient(test.urls.app, assertSchema)).rejects.toThrow(/at schema 3; .* built for schema 4 .*memseal migrate up/);
       } finally {
         await test.asSuperuser("UPDATE memseal.schema_version SET number = 3 WHERE number = -3");
       }

@@ -3,7 +3,7 @@ import type pg from "pg";
 import { ROLES, SCHEMA } from "./roles.js";
 
 /** The schema this release is built for. */
-export const SERVICE_SCHEMA = 3;
+export const SERVICE_SCHEMA = 4;
 
 /** As PostgreSQL prints it back, every version the same. */
 const IS_TENANT = "(user_hash = decode(NULLIF(current_setting('app.user_hash'::text, true), ''::text), 'hex'::text))";

@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { FIELD, KeysChangedError, open, OpenError, parseUserHash, seal, SecretBytes, type UserHash } from "@memseal/crypto";
 import { UnavailableError } from "@memseal/errors";
-import { FileProvider, TenantKeys, type RootProvider, type TenantKeysOptions, type WrapContext } from "@memseal/keys";
+import { FileProvider, soleRootKey, TenantKeys, type RootProvider, type TenantKeysOptions, type WrapContext } from "@memseal/keys";
 import { Logger } from "@memseal/telemetry";
 import type pg from "pg";
 import { createPool } from "./pool.js";
@@ -61,7 +61,7 @@ afterAll(async () => {
 });
 
 /** As one process has them. */
-const newKeys = (options: TenantKeysOptions = {}) => new TenantKeys(new TenantKeyStore(database), root, options);
+const newKeys = (options: TenantKeysOptions = {}) => new TenantKeys(new TenantKeyStore(database), soleRootKey(root), options);
 const place = (tenant: UserHash) => ({ tenant, rowId, field: FIELD.text, rowVersion: 1 });
 const bytesOf = (tenant: UserHash) => Buffer.from(tenant, "hex");
 
@@ -211,7 +211,7 @@ describe("an attack on the stored keys", () => {
 
   it("by a root key that is not the installation's is named, and opens nothing", async () => {
     const tenant = await newTenant();
-    const other = new TenantKeys(new TenantKeyStore(database), new FileProvider(SecretBytes.of(randomBytes(32))));
+    const other = new TenantKeys(new TenantKeyStore(database), soleRootKey(new FileProvider(SecretBytes.of(randomBytes(32)))));
     await expect(other.get(tenant, 0)).rejects.toMatchObject({ code: "data_loss", message: expect.stringContaining("give it the right one") as string });
   });
 });
@@ -235,7 +235,7 @@ describe("the count of seals", () => {
     const store = new TenantKeyStore(database);
     let isAway = true;
     const reserveSeals: TenantKeyStore["reserveSeals"] = (...reservation) => (isAway ? Promise.reject(new UnavailableError("the database cannot be reached")) : store.reserveSeals(...reservation));
-    const keys = new TenantKeys(Object.assign(Object.create(store) as TenantKeyStore, { read: store.read.bind(store), reserveSeals }), root);
+    const keys = new TenantKeys(Object.assign(Object.create(store) as TenantKeyStore, { read: store.read.bind(store), reserveSeals }), soleRootKey(root));
     // A rejection that nobody handles would fail this test.
     await expect(keys.forSealing(tenant, 0, 1)).rejects.toMatchObject({ code: "unavailable" });
     isAway = false;

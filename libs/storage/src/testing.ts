@@ -150,7 +150,7 @@ export async function withClient<T>(config: pg.ClientConfig | string, work: (cli
 
 /** Every table that holds rows of tenants. */
 export const TENANT_TABLES = [
-  "tenant", "tenant_key", "memory", "chunk", "memory_version", "memory_tombstone", "embedding_generation", "idempotency", "audit_event",
+  "tenant", "tenant_key", "memory", "chunk", "memory_version", "memory_tombstone", "embedding_generation", "idempotency", "audit_event", "erasure",
 ] as const;
 
 /** Gives a tenant a row in each of them; returns its memory's id. text: what stands for the sealed text. */
@@ -171,6 +171,7 @@ export function fillTenant(database: TenantDatabase, tenant: UserHash, text = Bu
     await insert("memory_tombstone", "id, seq, deleted_at", "01900000-0000-7000-8000-000000000000", 2, now);
     await insert("idempotency", "key_ref, request_ref, sealed_response, expires_at", ref(), ref(), Buffer.from("response"), now);
     await insert("audit_event", "n, at, actor_ref, action, target_ref, outcome, mac", 1, now, ref(), "memory.write", ref(), "ok", ref());
+    await insert("erasure", "id, erased_at, memories, bytes, root_key_ids", id, now, 1, 9, ["r"]);
     return id;
   });
 }
