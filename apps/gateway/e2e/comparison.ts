@@ -80,7 +80,7 @@ function successOf({ body, isReplayed }: Answer): object {
 }
 
 /** What differs from call to call. */
-const OWN = /^(id|request_id|created_at|updated_at|at|erased_at|expires_at|token|next_cursor|actor|target|mac)$/;
+const OWN = /^(id|request_id|created_at|updated_at|at|erased_at|expires_at|token|next_cursor|actor|target|mac|bytes|signed)$/;
 
 /** A body with that left out, and each number as far as single precision tells. */
 function settled(body: Json): unknown {

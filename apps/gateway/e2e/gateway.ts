@@ -101,6 +101,7 @@ const CALLS = {
   rerankStream: call(methods.rerankStream, rerankFromJson, ({ event }: RerankEvent) => ({ event: event?.$case })),
   createToken: call(methods.createToken, createTokenFromJson, createTokenResponseToJson, "POST", "/v1/tokens"),
   erase: call(methods.erase, eraseFromJson, erasureReceiptToJson, "POST", "/v1/erasures"),
+  getErasure: call(methods.getErasure, asIs, erasureReceiptToJson, "GET", "/v1/erasures/:id"),
 };
 export type Method = keyof typeof CALLS;
 export const METHODS = Object.keys(CALLS) as Method[];

@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { formatApiKey, generateApiKey, generateAssertionKeys, hashApiKeySecret, parseApiKey } from "@memseal/auth";
 import { userHash } from "@memseal/crypto";
-import { ApiKeyMacs, loadSecret } from "@memseal/keys";
-import { createApiKey, revokeApiKey, type NewApiKey } from "@memseal/storage";
+import { FileRootKeys, loadSecret, type ApiKeyMacs } from "@memseal/keys";
+import { createApiKey, destroyRootKey, revokeApiKey, rotateRootKey, type NewApiKey } from "@memseal/storage";
 import { startTestDatabase, type EmbeddedTestDatabase } from "@memseal/storage/testing";
 import { freePort, startProcess, type ServiceProcess } from "@memseal/transport/testing";
 import { Gateway } from "./gateway.js";
@@ -22,7 +22,7 @@ export class Stack {
 
   private constructor(
     readonly database: EmbeddedTestDatabase,
-    private readonly files: Readonly<Record<"tenantSecret" | "pepper" | "rootKey" | "privateKey" | "publicKey", string>>,
+    private readonly files: Readonly<Record<"tenantSecret" | "pepper" | "rootKey" | "privateKey" | "publicKey" | "receiptKey" | "receiptPublicKey", string>>,
     readonly addresses: Readonly<Record<"indexer" | "reranker" | "indexerMetrics" | "rerankerMetrics", string>>,
     private readonly env: StackEnv,
   ) {}
@@ -34,13 +34,15 @@ export class Stack {
       writeFileSync(path, content, { mode: 0o600 });
       return path;
     };
-    const assertion = generateAssertionKeys();
+    const [assertion, receipt] = [generateAssertionKeys(), generateAssertionKeys()];
     const files = {
       tenantSecret: file("tenant.secret", randomBytes(32)),
       pepper: file("api-key.pepper", randomBytes(32)),
       rootKey: file("root.key", randomBytes(32)),
       privateKey: file("assertion.pem", assertion.privateKey),
       publicKey: file("assertion.pub", assertion.publicKey),
+      receiptKey: file("receipt.key", receipt.privateKey),
+      receiptPublicKey: file("receipt.pub", receipt.publicKey),
     };
     const stack = new Stack(database, files, {
       indexer: `127.0.0.1:${await freePort()}`,
@@ -64,7 +66,7 @@ export class Stack {
 
   /** The variables of a gateway's key files. */
   get gatewayFiles(): Record<string, string> {
-    return { MEMSEAL_TENANT_SECRET_FILE: this.files.tenantSecret, MEMSEAL_PEPPER_FILE: this.files.pepper, MEMSEAL_ASSERTION_KEY_FILE: this.files.privateKey };
+    return { MEMSEAL_TENANT_SECRET_FILE: this.files.tenantSecret, MEMSEAL_PEPPER_FILE: this.files.pepper, MEMSEAL_ASSERTION_KEY_FILE: this.files.privateKey, MEMSEAL_RECEIPT_PUBLIC_KEY_FILES: this.files.receiptPublicKey };
   }
 
   /** What each process of it shows to a scraper: gateway, indexer and reranker. */
@@ -90,7 +92,17 @@ export class Stack {
   }
 
   get #keyMacs(): ApiKeyMacs {
-    return new ApiKeyMacs(loadSecret(this.files.rootKey));
+    return FileRootKeys.open(this.files.rootKey).macs();
+  }
+
+  /** As `memseal keys rotate-root`. */
+  async rotateRoot(): Promise<void> {
+    await rotateRootKey(this.database.urls, FileRootKeys.open(this.files.rootKey), "rotate");
+  }
+
+  /** As `memseal keys destroy-root`. */
+  async destroyRoot(version: number): Promise<void> {
+    await destroyRootKey(this.database.urls.owner, FileRootKeys.open(this.files.rootKey), version);
   }
 
   async #createKey(parts: Pick<NewApiKey, "tenant" | "namespace" | "scopes">): Promise<string> {
@@ -128,6 +140,7 @@ export class Stack {
       DATABASE_SCHEDULER_URL: this.database.urls.scheduler,
       MEMSEAL_ROOT_KEY_FILE: this.files.rootKey,
       MEMSEAL_ASSERTION_PUBLIC_KEY_FILES: this.files.publicKey,
+      MEMSEAL_RECEIPT_KEY_FILE: this.files.receiptKey,
       ...this.env.indexer,
       ...env,
     });

@@ -44,6 +44,7 @@ const VALID: Readonly<Record<Method, Json>> = {
   rerankStream: { query: "q", documents: ["a"] },
   createToken: { user_id: "ann", scopes: ["read"], ttl_s: 60 },
   erase: {},
+  getErasure: { id: ABSENT },
 };
 
 /** The same with a fault, and where. */
@@ -64,11 +65,12 @@ const FAULTY: Readonly<Record<Method, readonly [json: Json, field: string]>> = {
   rerankStream: [{ query: "q", documents: [] }, "documents"],
   createToken: [{ user_id: "ann", scopes: ["read"], ttl_s: 901 }, "ttl_s"],
   erase: [{ user_id: "" }, "user_id"],
+  getErasure: [{ id: "7" }, "id"],
 };
 
 const NEEDS: Readonly<Record<Method, "read" | "write" | "admin" | "delegate">> = {
   add: "write", search: "read", searchStream: "read", get: "read", list: "read", listByBody: "read", update: "write", history: "read", delete: "write",
-  deleteMany: "write", listAudit: "admin", rerank: "read", rerankV2: "read", rerankStream: "read", createToken: "delegate", erase: "admin",
+  deleteMany: "write", listAudit: "admin", rerank: "read", rerankV2: "read", rerankStream: "read", createToken: "delegate", erase: "admin", getErasure: "admin",
 };
 
 let users = 0;
@@ -497,7 +499,7 @@ describe("a request with a fault", () => {
   });
 
   it.each(SHARED_METHODS)("of a field that is not known is refused over HTTP, where there is a body or a query: %s", async (method) => {
-    if (["get", "history", "delete"].includes(method)) return;
+    if (["get", "history", "delete", "getErasure"].includes(method)) return;
     const key = await keyFor(method);
     expect(await gateway.ask("http", { method, key, json: { ...VALID[method], colour: "red" } })).toMatchObject({ status: 400, field: "colour" });
   });
@@ -509,6 +511,7 @@ interface World {
   delegate: string;
   ids: string[];
   cursor: string;
+  erasure: string;
 }
 
 const GOOD: { title: string; status?: number; ask: (world: World) => Ask; after?: (world: World, answer: Answer) => void }[] = [
@@ -544,15 +547,16 @@ const GOOD: { title: string; status?: number; ask: (world: World) => Ask; after?
   { title: "an order of documents", ask: ({ key }) => ({ method: "rerank", key, json: { query: "Which food must she avoid?", documents: ["walnuts", "rain"], return_documents: true } }) },
   { title: "an order of documents at the other path", ask: ({ key }) => ({ method: "rerankV2", key, json: { query: "Which food must she avoid?", documents: ["rain", "walnuts"], top_n: 1 } }) },
   { title: "a token", status: 201, ask: ({ delegate }) => ({ method: "createToken", key: delegate, json: { user_id: "ann", scopes: ["read"], ttl_s: 60 } }) },
-  { title: "an erasure", ask: ({ key }) => ({ method: "erase", key, headers: { "idempotency-key": "e" } }) },
+  { title: "an erasure", ask: ({ key }) => ({ method: "erase", key, headers: { "idempotency-key": "e" } }), after: (world, { body }) => { world.erasure = String(body["id"]); } },
   { title: "the erasure again", ask: ({ key }) => ({ method: "erase", key, headers: { "idempotency-key": "e" }, json: {} }) },
+  { title: "its receipt", ask: ({ key, erasure }) => ({ method: "getErasure", key, json: { id: erasure } }) },
 ];
 
 describe("a request without a fault", () => {
   const worlds = {} as Record<Transport, World>;
 
   beforeAll(async () => {
-    for (const transport of TRANSPORTS) worlds[transport] = { key: await keyFor("erase"), delegate: await keyFor("createToken"), ids: [], cursor: "" };
+    for (const transport of TRANSPORTS) worlds[transport] = { key: await keyFor("erase"), delegate: await keyFor("createToken"), ids: [], cursor: "", erasure: "" };
   });
 
   it.each(GOOD)("is answered alike over both transports: $title", async ({ ask, status, after }) => {
@@ -563,7 +567,7 @@ describe("a request without a fault", () => {
   it("needs no body where nothing is to be said: an erasure", async () => {
     const { key } = await userWith("one");
     const response = await gateway.fetch("/v1/erasures", { method: "POST", headers: { authorization: `Bearer ${key}` } });
-    expect({ status: response.status, receipt: await response.json() }).toMatchObject({ status: 200, receipt: { signed: "" } });
+    expect({ status: response.status, receipt: await response.json() }).toMatchObject({ status: 200, receipt: { memories: 1, signed: expect.stringMatching(/^[^.]+\.[^.]+\.[^.]+$/) as string } });
   });
 
   it("over gRPC alone, a stream of scores, is answered, and refused", async () => {

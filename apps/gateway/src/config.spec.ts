@@ -19,6 +19,7 @@ describe("the gateway's variables", () => {
       MEMSEAL_RERANK_TIMEOUT_MS: 250,
       MEMSEAL_RERANK_DEPTH: 24,
       MEMSEAL_RERANK_MIN_DEPTH: 12,
+      MEMSEAL_RECEIPT_PUBLIC_KEY_FILES: [],
       MEMSEAL_RERANK_WEIGHT: 0.5,
       MEMSEAL_TRACK: "stable",
     });

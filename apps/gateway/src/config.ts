@@ -56,6 +56,8 @@ export const gatewayConfig = z.object({
   MEMSEAL_ASSERTION_KEY_FILE: z.string(),
   /** Ed25519 public keys, PEM, comma-separated: of the other gateways, whose tokens count here too, and during a rotation of the key before. */
   MEMSEAL_TOKEN_PUBLIC_KEY_FILES: z.string().optional().transform((list) => list?.split(",").map((file) => file.trim()) ?? []),
+  /** Ed25519 public keys, PEM, comma-separated: of the indexers' receipts, and those of before. They are shown to everybody. */
+  MEMSEAL_RECEIPT_PUBLIC_KEY_FILES: z.string().optional().transform((list) => list?.split(",").map((file) => file.trim()) ?? []),
   /** JSON: whose JWTs are taken. None without it. */
   MEMSEAL_ISSUERS_FILE: z.string().optional(),
   /** What one credential, and one user with all of theirs, may ask of this process. */

@@ -4,7 +4,7 @@ import { DENSE_SKIPS, RERANK_SKIPS, STAGES, type Stage } from "./answer-query.js
 import { FLAGS, type Flags } from "./flags.js";
 import type { UntakenAnswers } from "./untaken-answers.js";
 
-const METHODS = ["add", "search", "search_stream", "get", "list", "update", "history", "delete", "delete_many", "list_audit", "erase", "create_token", "rerank", "rerank_stream"] as const;
+const METHODS = ["add", "search", "search_stream", "get", "list", "update", "history", "delete", "delete_many", "list_audit", "erase", "get_erasure", "create_token", "rerank", "rerank_stream"] as const;
 export type Method = (typeof METHODS)[number];
 
 const STREAMS = ["search_stream", "rerank_stream"] as const satisfies readonly Method[];

@@ -1,4 +1,4 @@
-import { AssertionSigner, JwtVerifier, loadIssuers, UserTokens } from "@memseal/auth";
+import { AssertionSigner, JwtVerifier, loadIssuers, receiptKeySet, UserTokens } from "@memseal/auth";
 import { assertDistinct, loadSecret } from "@memseal/keys";
 import { Breaker } from "@memseal/resilience";
 import { crossTenantCounters, Metrics, type Logger } from "@memseal/telemetry";
@@ -20,6 +20,7 @@ import { Memories } from "./memories.js";
 import { MemoriesGrpc } from "./memories.grpc.js";
 import { MemoriesHttp } from "./memories.http.js";
 import { Rates } from "./rates.js";
+import { ReceiptKeys, ReceiptKeysHttp } from "./receipt-keys.http.js";
 import { RerankHttp } from "./rerank.http.js";
 import { RerankerClient } from "./reranker-client.js";
 import { TokensHttp } from "./tokens.http.js";
@@ -82,7 +83,7 @@ export class GatewayModule {
     const admission = new Admission(authenticator, rates, untaken);
     return {
       module: GatewayModule,
-      controllers: [MemoriesHttp, AdminHttp, TokensHttp, RerankHttp, MemoriesGrpc, HealthHttp, DocsHttp],
+      controllers: [MemoriesHttp, AdminHttp, TokensHttp, RerankHttp, MemoriesGrpc, HealthHttp, DocsHttp, ReceiptKeysHttp],
       providers: [
         { provide: HttpAdmission, useValue: new HttpAdmission(admission) },
         { provide: GrpcAdmission, useValue: new GrpcAdmission(admission, config.MEMSEAL_HTTP_RECEIVE_TIMEOUT_MS) },
@@ -90,6 +91,7 @@ export class GatewayModule {
         { provide: Memories, useValue: memories },
         { provide: CreateToken, useValue: new CreateToken({ indexer, tenantSecret, userTokens }) },
         { provide: IndexerClient, useValue: indexer },
+        { provide: ReceiptKeys, useFactory: async () => new ReceiptKeys(JSON.stringify(await receiptKeySet(config.MEMSEAL_RECEIPT_PUBLIC_KEY_FILES))) },
         { provide: Metrics, useValue: metrics },
         { provide: GatewayMetrics, useValue: gatewayMetrics },
         { provide: Channels, useValue: new Channels([indexer, reranker, security, flags]) },

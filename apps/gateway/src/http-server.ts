@@ -37,6 +37,7 @@ const METHODS: Readonly<Record<string, Method | "other">> = {
   "GET /v1/memories/:id/history": "history",
   "GET /v1/audit": "list_audit",
   "POST /v1/erasures": "erase",
+  "GET /v1/erasures/:id": "get_erasure",
   "POST /v1/rerank": "rerank",
   "POST /v2/rerank": "rerank",
   "POST /v1/tokens": "create_token",

@@ -33,7 +33,7 @@ import { IndexerPool } from "./indexer-pool.js";
 const PEER = "indexer";
 
 /** What changes nothing, and may be asked of another indexer as well. */
-const READS: ReadonlySet<unknown> = new Set([methods.search, methods.get, methods.list, methods.history, methods.listAudit, methods.resolveKey]);
+const READS: ReadonlySet<unknown> = new Set([methods.search, methods.get, methods.list, methods.history, methods.listAudit, methods.getErasure, methods.resolveKey]);
 
 /** What goes with a request, and who is told what comes ahead of the answer. */
 interface Sent {
@@ -95,6 +95,10 @@ export class IndexerClient {
   /** The call's idempotency key is to be one that says nothing: it is kept beside nothing of the user's. */
   erase(call: TenantCall): Promise<Written<ErasureReceipt>> {
     return this.#write(call, methods.erase, {}, "admin");
+  }
+
+  getErasure(call: TenantCall, request: GetRequest): Promise<ErasureReceipt> {
+    return this.#asTenant(call, "admin", methods.getErasure, request);
   }
 
   /** Writes into a user's audit trail that a delegate key is given a token of it. */

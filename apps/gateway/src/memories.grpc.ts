@@ -108,6 +108,11 @@ export class MemoriesGrpc {
     return this.#answer("erase", "admin", metadata, call, async (admitted, headers) => answerOf(await this.memories.erase(admitted, decoded(request)), headers));
   }
 
+  @GrpcMethod(SERVICE, "getErasure")
+  getErasure(request: GetRequest, metadata: Metadata, call: UnaryCall): Promise<Buffer> {
+    return this.#answer("get_erasure", "admin", metadata, call, (admitted) => this.memories.getErasure(admitted, decoded(request)));
+  }
+
   @GrpcMethod(SERVICE, "createToken")
   createToken(request: CreateTokenRequest, metadata: Metadata, call: UnaryCall): Promise<Buffer> {
     return this.#tell("create_token", metadata, call, () => this.admission.exchange(metadata, call, (admitted) => this.tokens.create(admitted, decoded(request))));

@@ -130,4 +130,9 @@ export class Memories {
     const { caller, idempotencyKey } = call;
     return this.parts.indexer.erase({ ...call, idempotencyKey: idempotencyKey && erasureName(this.parts.tenantSecret, caller.tenant, idempotencyKey) });
   }
+
+  async getErasure(call: TenantCall, request: GetRequest): Promise<ErasureReceipt> {
+    const { id } = parseMemoryRef(request);
+    return this.parts.indexer.getErasure(call, { id });
+  }
 }

@@ -1,8 +1,10 @@
+import type { ReceiptSigner } from "@memseal/auth";
 import { TenantKeys, type RootKeys } from "@memseal/keys";
-import { AuditStore, IdempotencyStore, MemoryStore, TenantKeyStore, TenantStore, type TenantDatabase } from "@memseal/storage";
+import { AuditStore, ErasureStore, IdempotencyStore, MemoryStore, TenantKeyStore, TenantStore, type TenantDatabase } from "@memseal/storage";
 import type { Logger } from "@memseal/telemetry";
 import { DeleteMemories } from "./delete-memories.js";
 import { EraseTenant } from "./erase-tenant.js";
+import { ErasureReceipts } from "./erasure-receipts.js";
 import { IntegrityFailures } from "./integrity-failures.js";
 import { ListAudit } from "./list-audit.js";
 import { ListCursors } from "./list-cursor.js";
@@ -18,6 +20,8 @@ import { WritePath } from "./write-path.js";
 export interface IndexerSpec {
   readonly database: TenantDatabase;
   readonly roots: RootKeys;
+  /** Absent: receipts of erasures are not signed. */
+  readonly receiptSigner?: ReceiptSigner | undefined;
   readonly log: Logger;
   readonly quotas: Quotas;
   readonly cache: TenantCacheOptions;
@@ -35,18 +39,20 @@ export interface Indexer {
   readonly deletes: DeleteMemories;
   readonly audit: ListAudit;
   readonly erasure: EraseTenant;
+  readonly receipts: ErasureReceipts;
   readonly tokens: NoteToken;
   readonly cache: TenantCache;
   readonly damage: IntegrityFailures;
 }
 
-export function assembleIndexer({ database, roots, log, quotas, cache: cacheOptions, onIntegrityFailure, onErased }: IndexerSpec): Indexer {
+export function assembleIndexer({ database, roots, receiptSigner, log, quotas, cache: cacheOptions, onIntegrityFailure, onErased }: IndexerSpec): Indexer {
   const [tenants, memories, events, answers] = [new TenantStore(), new MemoryStore(), new AuditStore(), new IdempotencyStore()];
   const keys = new TenantKeys(new TenantKeyStore(database), roots);
   const writes = new TenantWrites(database, { tenants, audit: events }, quotas);
   const path = new WritePath(database, tenants, writes, keys, answers);
   const damage = new IntegrityFailures(database, events, writes, keys, log, onIntegrityFailure);
   const cache = new TenantCache(database, { tenants, memories }, keys, damage, cacheOptions);
+  const receipts = new ErasureReceipts(database, new ErasureStore(), roots, receiptSigner);
   const reads = new ReadMemories(database, memories, keys, cache, new ListCursors(database, tenants, keys), damage);
   return {
     put: new PutMemories(database, path, tenants, memories, keys),
@@ -55,7 +61,8 @@ export function assembleIndexer({ database, roots, log, quotas, cache: cacheOpti
     update: new UpdateMemory(database, path, tenants, memories, keys, reads, damage),
     deletes: new DeleteMemories(database, path, tenants, memories, keys, cache),
     audit: new ListAudit(database, events),
-    erasure: new EraseTenant(path, database, tenants, answers, keys, cache, onErased),
+    erasure: new EraseTenant(path, database, tenants, answers, keys, cache, onErased, receipts),
+    receipts,
     tokens: new NoteToken(path, keys),
     cache,
     damage,

@@ -17,6 +17,8 @@ export const indexerConfig = z.object({
   MEMSEAL_ROOT_KEY_FILE: z.string(),
   /** Public keys of the gateways, PEM, comma-separated: one, or two during a rotation. */
   MEMSEAL_ASSERTION_PUBLIC_KEY_FILES: files,
+  /** Ed25519 private key, PEM, for receipts of erasures alone; absent: they are not signed. */
+  MEMSEAL_RECEIPT_KEY_FILE: z.string().optional(),
   /** The scheduler role's connection, which finds tenants with work. */
   DATABASE_SCHEDULER_URL: z.string(),
   /** Tenant indexes kept in memory. */

@@ -1,10 +1,12 @@
 import { createHash } from "node:crypto";
-import { ErasureReceipt, toTimestamp } from "@memseal/contracts/indexer";
+import { ErasureReceipt } from "@memseal/contracts/indexer";
 import { NotFoundError } from "@memseal/errors";
 import type { TenantKeys } from "@memseal/keys";
 import { ERASURE_REF, type IdempotencyStore, type TenantDatabase, type TenantStore, type TenantTransaction } from "@memseal/storage";
+import { v7 as uuidV7 } from "uuid";
 import { auditEvent } from "./audit-trail.js";
 import type { TenantCall } from "./call.js";
+import type { ErasureReceipts } from "./erasure-receipts.js";
 import type { TenantCache } from "./tenant-cache.js";
 import { WriteConflict, type OpenTurn } from "./tenant-writes.js";
 import { KEPT_ANSWER_MS, type WritePath, type Written } from "./write-path.js";
@@ -20,6 +22,7 @@ export class EraseTenant {
     private readonly keys: TenantKeys,
     private readonly cache: TenantCache,
     private readonly onErased: (tenant: TenantCall["tenant"]) => void,
+    private readonly receipts: ErasureReceipts,
   ) {}
 
   /**
@@ -40,7 +43,7 @@ export class EraseTenant {
           commit: async (tx, turn, references) => {
             const rootKeyIds = await this.tenants.destroyKeys(tx);
             turn.audit(auditEvent(references, { actor: call.actor, action: "erase", targets: [] }), references);
-            const receipt: ErasureReceipt = { erasedAt: toTimestamp(turn.at), rootKeyId: rootKeyIds.join(","), signed: "" };
+            const receipt = await this.receipts.record(tx, { id: uuidV7(), erasedAt: turn.at, memories: turn.memoryCount, bytes: turn.byteCount, rootKeyIds });
             if (keyRef !== undefined) await this.#keep(tx, turn, keyRef, receipt);
             return receipt;
           },

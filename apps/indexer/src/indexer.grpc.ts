@@ -41,6 +41,7 @@ import { GrpcMethod } from "@nestjs/microservices";
 import type { TenantCall } from "./call.js";
 import { DeleteMemories } from "./delete-memories.js";
 import { EraseTenant } from "./erase-tenant.js";
+import { ErasureReceipts } from "./erasure-receipts.js";
 import { ListAudit } from "./list-audit.js";
 import { NoteToken } from "./note-token.js";
 import { PutMemories } from "./put-memories.js";
@@ -64,6 +65,7 @@ export class IndexerGrpc {
     private readonly deleteMemories: DeleteMemories,
     private readonly listAudits: ListAudit,
     private readonly eraseTenant: EraseTenant,
+    private readonly receipts: ErasureReceipts,
     private readonly tokens: NoteToken,
     private readonly keyLookup: ApiKeyLookup,
   ) {}
@@ -130,6 +132,12 @@ export class IndexerGrpc {
   async erase(request: EraseRequest, metadata: Metadata, call: GrpcCall): Promise<ErasureReceipt> {
     parseErase(request);
     return answerOf(await this.eraseTenant.erase(tenantCallOf(metadata, call)), call);
+  }
+
+  @GrpcMethod(SERVICE, "getErasure")
+  @Access("admin")
+  getErasure(request: GetRequest, metadata: Metadata, call: GrpcCall): Promise<ErasureReceipt> {
+    return this.receipts.get(callerOf(metadata).tenant, parseMemoryRef(request).id, callEndOf(call));
   }
 
   @GrpcMethod(SERVICE, "noteToken")

@@ -1,4 +1,4 @@
-import { AssertionVerifier } from "@memseal/auth";
+import { AssertionVerifier, ReceiptSigner } from "@memseal/auth";
 import { FileRootKeys } from "@memseal/keys";
 import { ApiKeyLookup, assertSafeRole, assertSchema, ConnectionShares, createPool, DueTenants, isReachable, TenantDatabase } from "@memseal/storage";
 import { crossTenantCounters, type Logger, type Metrics } from "@memseal/telemetry";
@@ -9,6 +9,7 @@ import { assembleIndexer } from "./assemble-indexer.js";
 import type { IndexerConfig } from "./config.js";
 import { DeleteMemories } from "./delete-memories.js";
 import { EraseTenant } from "./erase-tenant.js";
+import { ErasureReceipts } from "./erasure-receipts.js";
 import { IndexerGrpc } from "./indexer.grpc.js";
 import { ListAudit } from "./list-audit.js";
 import { Maintenance } from "./maintenance.js";
@@ -64,6 +65,7 @@ export class IndexerModule {
     const indexer = assembleIndexer({
       database,
       roots,
+      receiptSigner: config.MEMSEAL_RECEIPT_KEY_FILE === undefined ? undefined : ReceiptSigner.load(config.MEMSEAL_RECEIPT_KEY_FILE),
       log,
       quotas: { memories: config.MEMSEAL_QUOTA_MEMORIES, bytes: config.MEMSEAL_QUOTA_BYTES },
       cache: { maxBytes: config.MEMSEAL_INDEX_CACHE_BYTES, maxTenantChunks: config.MEMSEAL_MAX_TENANT_CHUNKS, onRefresh: (how) => { refreshes.inc({ how }); } },
@@ -84,6 +86,7 @@ export class IndexerModule {
         { provide: DeleteMemories, useValue: indexer.deletes },
         { provide: ListAudit, useValue: indexer.audit },
         { provide: EraseTenant, useValue: indexer.erasure },
+        { provide: ErasureReceipts, useValue: indexer.receipts },
         { provide: NoteToken, useValue: indexer.tokens },
         { provide: ApiKeyLookup, useValue: keyLookup },
         { provide: Shutdown, useValue: new Shutdown([() => maintenance.stop(), () => indexer.damage.flush(), () => Promise.all(pools.map((pool) => pool.end()))]) },

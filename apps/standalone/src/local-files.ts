@@ -1,3 +1,4 @@
+import { createPublicKey } from "node:crypto";
 import { accessSync, chmodSync, constants, existsSync, lstatSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { formatApiKey, generateApiKey, generateAssertionKeys, hashApiKeySecret, parseApiKey, type ApiKey } from "@memseal/auth";
@@ -40,6 +41,21 @@ export function writeAssertionKeys(dir: string): { privateKeyFile: string; publi
   const files = { privateKeyFile: join(dir, "assertion.key"), publicKeyFile: join(dir, "assertion.pub") };
   writePrivately(files.privateKeyFile, privateKey);
   writePrivately(files.publicKeyFile, publicKey);
+  return files;
+}
+
+/**
+ * The Ed25519 pair that receipts of erasures are signed with: made once and kept beside the secrets, since receipts are verified years
+ * later. publicDir: of this run. @throws StartupError when the file holds no key
+ */
+export function ensureReceiptKeys(secretsDir: string, publicDir: string): { privateKeyFile: string; publicKeyFile: string } {
+  const files = { privateKeyFile: join(secretsDir, "receipt.key"), publicKeyFile: join(publicDir, "receipt.pub") };
+  if (!existsSync(files.privateKeyFile)) writePrivately(files.privateKeyFile, generateAssertionKeys().privateKey);
+  try {
+    writePrivately(files.publicKeyFile, createPublicKey(readFileSync(files.privateKeyFile)).export({ type: "spki", format: "pem" }).toString());
+  } catch (cause) {
+    throw new StartupError(`${files.privateKeyFile} holds no key: restore it, or remove it to have another one made, which verifies none of the receipts before`, { cause });
+  }
   return files;
 }
 

@@ -8,7 +8,7 @@ import { runService } from "@memseal/transport";
 import { banner } from "./banner.js";
 import { standaloneConfig } from "./config.js";
 import { openDatabase } from "./database.js";
-import { ensureHome, firstApiKey, hasData, warnOfRefused, writeAssertionKeys } from "./local-files.js";
+import { ensureHome, ensureReceiptKeys, firstApiKey, hasData, warnOfRefused, writeAssertionKeys } from "./local-files.js";
 import { ensurePrivateDir, RunDir } from "./run-dir.js";
 import { ServiceProcess, type ServiceSpec } from "./service-process.js";
 
@@ -40,6 +40,7 @@ await runService(log, async () => {
     const secrets = ensureLocalSecrets(secretsDir, { hasData: hasData(home) });
     ensurePrivateDir(secretsDir);
     const { privateKeyFile, publicKeyFile } = writeAssertionKeys(run.path);
+    const receiptKeys = ensureReceiptKeys(secretsDir, run.path);
     const socketOf = (name: string) => join(run.path, `${name}.sock`);
     const [rerankerSocket, rerankerMetrics] = [socketOf("reranker"), socketOf("reranker-metrics")];
     const [indexerSocket, indexerMetrics] = [socketOf("indexer"), socketOf("indexer-metrics")];
@@ -70,6 +71,7 @@ await runService(log, async () => {
         DATABASE_SCHEDULER_URL: database.urls.scheduler,
         MEMSEAL_ROOT_KEY_FILE: secrets.files.rootKey,
         MEMSEAL_ASSERTION_PUBLIC_KEY_FILES: publicKeyFile,
+        MEMSEAL_RECEIPT_KEY_FILE: receiptKeys.privateKeyFile,
       },
     });
     await startChild({
@@ -82,6 +84,7 @@ await runService(log, async () => {
         MEMSEAL_TENANT_SECRET_FILE: secrets.files.tenantSecret,
         MEMSEAL_PEPPER_FILE: secrets.files.pepper,
         MEMSEAL_ASSERTION_KEY_FILE: privateKeyFile,
+        MEMSEAL_RECEIPT_PUBLIC_KEY_FILES: receiptKeys.publicKeyFile,
       },
     });
     const macs = FileRootKeys.open(secrets.files.rootKey).macs();

@@ -1,4 +1,5 @@
 export { formatApiKey, generateApiKey, hashApiKeySecret, isApiKey, parseApiKey, type ApiKey } from "./api-keys.js";
+export { receiptKeySet, ReceiptSigner, verifyReceipt, type ErasureClaims } from "./erasure-receipts.js";
 export { loadIssuers, type Issuer } from "./issuers.js";
 export { JwtVerifier, type JwtUser } from "./jwt.js";
 export { SCOPES, USER_SCOPES, type Scope, type UserScope } from "./scopes.js";

@@ -278,10 +278,18 @@ export interface AuditEvent {
 export interface ErasureReceipt {
   /** From then on no running system opens a row of the user. */
   erasedAt: Time;
-  /** When the root key that wrapped the user's keys is destroyed; absent while that is not known. */
+  /** When the last of `rootKeys` was destroyed; absent while one is not. */
   backupsUnreadableAt?: Time;
+  /** Under which it can be read again. */
+  id: string;
+  /** How many there were, and the bytes of their ciphertexts. */
+  memories: number;
+  bytes: number;
+  /** Ids of `rootKeys`, comma-separated. */
   rootKeyId: string;
-  /** The same, signed: a compact JWS. */
+  /** Versions of the root key that keys of the user in a backup may be wrapped by. */
+  rootKeys: { id: string; version?: number; destroyedAt?: Time }[];
+  /** The same, signed: a compact JWS, to be verified with the keys of `/.well-known/memseal-receipt-keys.json`; empty where the service has no key for it. */
   signed: string;
 }
 

@@ -126,6 +126,11 @@ export class MemsealUser {
     return this.#write({ method: "POST", path: "/v1/erasures", body: this.#named({}) }, options, "administration");
   }
 
+  /** The receipt of an erasure again, with what is known of it by now. Scope admin. */
+  erasure(id: string, options?: CallOptions): Promise<ErasureReceipt> {
+    return this.#send("administration", { method: "GET", path: `/v1/erasures/${encodeURIComponent(id)}` }, options);
+  }
+
   #read<T>(request: HttpRequest, options: CallOptions = {}): Promise<T> {
     return this.#send("memories", { ...request }, options);
   }

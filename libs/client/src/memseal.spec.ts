@@ -206,7 +206,7 @@ describe("the other calls", () => {
   it("update, look back, delete and erase", async () => {
     server.replies = [
       json(MEMORY), json({ results: [{ event: "create", at: "t", memory: MEMORY }] }), json({ deleted: 1 }), json({ deleted: 2 }), json({ deleted: 3 }),
-      json({ erased_at: "t", root_key_id: "k", signed: "jws" }),
+      json({ erased_at: "t", root_key_id: "k", signed: "jws" }), json({ backups_unreadable_at: "t", root_keys: [{ id: "k", destroyed_at: "t" }] }),
     ];
     const user = alice();
     expect(await user.update("01a2", { text: "pecans", role: null, expiresAt: new Date(0) }, { ifMatch: 3 })).toEqual(MEMORY_HERE);
@@ -215,6 +215,7 @@ describe("the other calls", () => {
     expect(await user.delete({ filters: { runId: "r" } }, { dryRun: true })).toEqual({ deleted: 2 });
     expect(await user.delete({ all: true })).toEqual({ deleted: 3 });
     expect(await user.erase()).toEqual({ erasedAt: "t", rootKeyId: "k", signed: "jws" });
+    expect(await user.erasure("01a/2")).toEqual({ backupsUnreadableAt: "t", rootKeys: [{ id: "k", destroyedAt: "t" }] });
     expect(sent()).toEqual([
       { method: "PATCH", path: "/v1/memories/01a2", body: { text: "pecans", role: null, expires_at: "1970-01-01T00:00:00.000Z", user_id: "alice" } },
       { method: "GET", path: "/v1/memories/01a2/history" },
@@ -222,6 +223,7 @@ describe("the other calls", () => {
       { method: "POST", path: "/v1/memories/delete", body: { filters: { run_id: "r" }, dry_run: true, user_id: "alice" } },
       { method: "POST", path: "/v1/memories/delete", body: { all: true, user_id: "alice" } },
       { method: "POST", path: "/v1/erasures", body: { user_id: "alice" } },
+      { method: "GET", path: "/v1/erasures/01a%2F2" },
     ]);
     expect([server.received[0], server.received[2]].map(({ headers }) => headers["if-match"])).toEqual(['"3"', '"4"']);
   });

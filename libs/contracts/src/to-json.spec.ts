@@ -94,8 +94,10 @@ describe("answers as JSON", () => {
       usage: { prompt_tokens: 9, completion_tokens: 0, total_tokens: 9 },
     });
     expect(sent(createTokenResponseToJson({ token: "t", expiresAt: at }))).toEqual({ token: "t", expires_at: TIME });
-    expect(sent(erasureReceiptToJson({ erasedAt: at, rootKeyId: "k", signed: "a.b.c" }))).toEqual({ erased_at: TIME, root_key_id: "k", signed: "a.b.c" });
-    expect(sent(erasureReceiptToJson({ erasedAt: at, backupsUnreadableAt: at, rootKeyId: "k", signed: "a.b.c" }))).toMatchObject({ backups_unreadable_at: TIME });
+    const receipt = { id: "i", erasedAt: at, rootKeyId: "k", memories: 2, bytes: 9n, rootKeys: [{ id: "k", version: 1 }], signed: "a.b.c" };
+    expect(sent(erasureReceiptToJson(receipt))).toEqual({ id: "i", erased_at: TIME, memories: 2, bytes: 9, root_key_id: "k", root_keys: [{ id: "k", version: 1 }], signed: "a.b.c" });
+    const known = { ...receipt, backupsUnreadableAt: at, rootKeys: [{ id: "k", destroyedAt: at }] };
+    expect(sent(erasureReceiptToJson(known))).toMatchObject({ backups_unreadable_at: TIME, root_keys: [{ id: "k", destroyed_at: TIME }] });
   });
 });
 

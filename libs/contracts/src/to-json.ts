@@ -90,8 +90,18 @@ export function listAuditResponseToJson({ results, nextCursor }: wire.ListAuditR
   return { results: results.map(auditEventToJson), next_cursor: nextCursor };
 }
 
-export function erasureReceiptToJson({ erasedAt, backupsUnreadableAt, rootKeyId, signed }: wire.ErasureReceipt): object {
-  return { erased_at: time(erasedAt), backups_unreadable_at: time(backupsUnreadableAt), root_key_id: rootKeyId, signed };
+export function erasureReceiptToJson({ id, erasedAt, backupsUnreadableAt, rootKeyId, memories, bytes, rootKeys, signed }: wire.ErasureReceipt): object {
+  return {
+    id,
+    erased_at: time(erasedAt),
+    backups_unreadable_at: time(backupsUnreadableAt),
+    memories,
+    // Exact up to 2^53: no tenant has so many bytes.
+    bytes: Number(bytes),
+    root_key_id: rootKeyId,
+    root_keys: rootKeys.map((root) => ({ id: root.id, version: root.version, destroyed_at: time(root.destroyedAt) })),
+    signed,
+  };
 }
 
 function auditEventToJson({ n, at, actor, action, target, outcome, mac }: wire.AuditEvent): object {

@@ -6,6 +6,7 @@ export { ConnectionShares, type CallEnd, type WaitOutcome } from "./connection-s
 export { DueTenants } from "./due-tenants.js";
 export { LocalDatabase, localDatabaseUrls, type RoleUrls } from "./local-database.js";
 export { AuditStore, type AuditRow } from "./audit-store.js";
+export { ErasureStore, type Erasure, type NewErasure } from "./erasure-store.js";
 export { ERASURE_REF, IdempotencyStore } from "./idempotency-store.js";
 export { MaintenanceStore } from "./maintenance-store.js";
 export { KEPT_VERSIONS, MemoryStore, TOMBSTONES_KEPT_MS } from "./memory-store.js";

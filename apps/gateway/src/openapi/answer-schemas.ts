@@ -124,11 +124,21 @@ export const ANSWER_SCHEMAS: Properties = {
   }, ["target"]),
   ListAuditResponse: open({ results: results("AuditEvent", "Newest first."), next_cursor: NEXT_CURSOR }, ["next_cursor"]),
   ErasureReceipt: open({
+    id: ID,
     erased_at: time("From then on no running system opens a row of the user."),
-    backups_unreadable_at: time("When the root key version that wrapped the user's keys is destroyed; absent while that is not known."),
-    root_key_id: STRING,
-    signed: { type: "string", description: "Empty in this release; the same, signed as a compact JWS, later." },
+    backups_unreadable_at: time("When the last of `root_keys` was destroyed; absent while one is not."),
+    memories: count("How many there were."),
+    bytes: count("Of their ciphertexts, kept versions included."),
+    root_key_id: { type: "string", description: "Ids of `root_keys`, comma-separated." },
+    root_keys: results("RootKeyVersion", "Those that keys of the user in a backup may be wrapped by."),
+    signed: { type: "string", description: "The same, signed: a compact JWS (EdDSA), to be verified with the keys of `/.well-known/memseal-receipt-keys.json`. Empty where the service has no key for it." },
   }, ["backups_unreadable_at"]),
+  RootKeyVersion: open({
+    id: STRING,
+    version: count("From 1; absent where it is not known here.", 1),
+    destroyed_at: time("From then on no backup opens by it."),
+  }, ["version", "destroyed_at"]),
+  KeySet: open({ keys: { type: "array", items: { type: "object" }, description: "RFC 7517." } }),
   Health: open({ status: { enum: ["up", "ready"] } }),
   Problem: {
     ...open({

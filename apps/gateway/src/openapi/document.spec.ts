@@ -88,6 +88,8 @@ describe("the OpenAPI document", () => {
     ["CreateTokenResponse", ANSWER_EXAMPLES.createToken],
     ["ListAuditResponse", ANSWER_EXAMPLES.listAudit],
     ["ErasureReceipt", ANSWER_EXAMPLES.erase],
+    ["ErasureReceipt", ANSWER_EXAMPLES.getErasure],
+    ["KeySet", ANSWER_EXAMPLES.receiptKeys],
   ])("shows an answer that its schema describes: %s", (schema, answer) => {
     expect(faultsOf(schema, answer)).toBeUndefined();
   });
@@ -129,7 +131,7 @@ describe("the OpenAPI document", () => {
     ["EraseRequest", "EraseRequest", []],
     ...[
       "Memory", "AddedMemory", "AddResponse", "ListResponse", "MemoryVersion", "HistoryResponse", "DeleteResponse", "Passage", "Scores", "SearchResult", "LatencyMs", "SearchAnswer",
-      "RankedMemory", "Reranked", "RerankedDocument", "RerankResponse", "CreateTokenResponse", "AuditEvent", "ListAuditResponse", "ErasureReceipt",
+      "RankedMemory", "Reranked", "RerankedDocument", "RerankResponse", "CreateTokenResponse", "AuditEvent", "ListAuditResponse", "ErasureReceipt", "RootKeyVersion",
     ].map((name): [string, string, string[]] => [name, name, []]),
   ])("names the fields of the .proto file: %s", (schemas, message, besides) => {
     const described = schemas.split(",").flatMap((name) => Object.keys(SCHEMAS[name]?.["properties"] ?? {}));

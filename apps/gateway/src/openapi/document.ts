@@ -21,7 +21,7 @@ const COMMON_ERRORS: readonly ErrorCode[] = [
 ];
 
 const PATH_PARAMETERS: readonly Parameter[] = [
-  { name: "id", description: "Of the memory.", schema: { type: "string", format: "uuid" } },
+  { name: "id", description: "Of the memory, or of the erasure.", schema: { type: "string", format: "uuid" } },
   { name: "name", description: "Of the file.", schema: { type: "string" } },
 ];
 

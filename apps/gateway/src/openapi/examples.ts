@@ -77,6 +77,11 @@ export const REQUEST_EXAMPLES = {
   erase: { confirmed: { user_id: "alice" } },
 } as const;
 
+const ERASURE = {
+  id: ID, erased_at: AT, memories: 3, bytes: 4_096, root_key_id: "7f3a9c0d11e2b4f65a8877c1d0e3f249",
+  root_keys: [{ id: "7f3a9c0d11e2b4f65a8877c1d0e3f249", version: 1 }], signed: "eyJhbGciOiJFZERTQSJ9.eyJpc3MiOiJtZW1zZWFsIn0.c2lnbmF0dXJl",
+} as const;
+
 /** Answers that are not faults, by operation. */
 export const ANSWER_EXAMPLES = {
   add: { results: [{ id: ID, created_at: AT, version: 1, event: "create" }, { id: "01a20584-9b80-77c0-9a63-ab425d612c3e", created_at: AT, version: 1, event: "create" }] },
@@ -99,5 +104,7 @@ export const ANSWER_EXAMPLES = {
   },
   createToken: { token: "eyJhbGciOiJFZERTQSJ9.eyJleHAiOjE3OTU0MDI1MDZ9.c2lnbmF0dXJl", expires_at: "2026-11-22T23:13:26.000Z" },
   listAudit: { results: [{ n: 1, at: AT, actor: REFERENCE, action: "add", outcome: "ok", mac: REFERENCE }] },
-  erase: { erased_at: AT, root_key_id: "file:7f3a", signed: "" },
+  erase: ERASURE,
+  getErasure: { ...ERASURE, backups_unreadable_at: "2027-01-01T00:00:00.000Z", root_keys: [{ ...ERASURE.root_keys[0], destroyed_at: "2027-01-01T00:00:00.000Z" }] },
+  receiptKeys: { keys: [{ kty: "OKP", crv: "Ed25519", x: "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo", kid: "5c7e0a3d9b1f2468", alg: "EdDSA", use: "sig" }] },
 } as const;

@@ -163,6 +163,18 @@ export const OPERATIONS: readonly Operation[] = [
     errors: ["not_found", "aborted"],
   },
   {
+    verb: "get", path: "/v1/erasures/{id}", id: "getErasure", tag: "administration", scope: "admin",
+    summary: "Read the receipt of an erasure again, with what is known of it by now",
+    description: "`backups_unreadable_at` is there once every version of the root key is destroyed that a backup's keys of the user may be wrapped by.",
+    success: { status: 200, description: "A receipt.", content: json("ErasureReceipt", ANSWER_EXAMPLES.getErasure) },
+    errors: ["not_found"],
+  },
+  {
+    verb: "get", path: "/.well-known/memseal-receipt-keys.json", id: "receiptKeys", tag: "operations",
+    summary: "Public keys that receipts of erasures are verified with",
+    success: { status: 200, description: "A JWK set.", content: json("KeySet", ANSWER_EXAMPLES.receiptKeys) },
+  },
+  {
     verb: "get", path: "/healthz", id: "isUp", tag: "operations",
     summary: "Whether the process answers",
     success: { status: 200, description: "It does.", content: json("Health", { status: "up" }) },

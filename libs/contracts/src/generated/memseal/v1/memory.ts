@@ -518,11 +518,32 @@ export interface ErasureReceipt {
   erasedAt:
     | Timestamp
     | undefined;
-  /** When the root key version that wrapped the user's keys is destroyed; absent while that is not known. */
-  backupsUnreadableAt?: Timestamp | undefined;
+  /** When the last of `root_keys` was destroyed; absent while one is not. */
+  backupsUnreadableAt?:
+    | Timestamp
+    | undefined;
+  /** Ids of `root_keys`, comma-separated. */
   rootKeyId: string;
-  /** The same, signed: a compact JWS. */
+  /** The same, signed: a compact JWS; empty where the service has no key for it. */
   signed: string;
+  /** UUID version 7, under which it can be read again. */
+  id: string;
+  /** How many there were. */
+  memories: number;
+  /** Of their ciphertexts, kept versions included. */
+  bytes: bigint;
+  /** Those that keys of the user in a backup may be wrapped by. */
+  rootKeys: RootKeyVersion[];
+}
+
+export interface RootKeyVersion {
+  id: string;
+  /** From 1; absent where it is not known here. */
+  version?:
+    | number
+    | undefined;
+  /** From then on no backup opens by it. */
+  destroyedAt?: Timestamp | undefined;
 }
 
 export const MEMSEAL_V1_PACKAGE_NAME = "memseal.v1";
@@ -4065,7 +4086,7 @@ export const EraseRequest: MessageFns<EraseRequest> = {
 };
 
 function createBaseErasureReceipt(): ErasureReceipt {
-  return { erasedAt: undefined, rootKeyId: "", signed: "" };
+  return { erasedAt: undefined, rootKeyId: "", signed: "", id: "", memories: 0, bytes: 0n, rootKeys: [] };
 }
 
 export const ErasureReceipt: MessageFns<ErasureReceipt> = {
@@ -4081,6 +4102,21 @@ export const ErasureReceipt: MessageFns<ErasureReceipt> = {
     }
     if (message.signed !== "") {
       writer.uint32(34).string(message.signed);
+    }
+    if (message.id !== "") {
+      writer.uint32(42).string(message.id);
+    }
+    if (message.memories !== 0) {
+      writer.uint32(48).uint32(message.memories);
+    }
+    if (message.bytes !== 0n) {
+      if (BigInt.asUintN(64, message.bytes) !== message.bytes) {
+        throw new globalThis.Error("value provided for field message.bytes of type uint64 too large");
+      }
+      writer.uint32(56).uint64(message.bytes);
+    }
+    for (const v of message.rootKeys) {
+      RootKeyVersion.encode(v!, writer.uint32(66).fork()).join();
     }
     return writer;
   },
@@ -4128,6 +4164,106 @@ export const ErasureReceipt: MessageFns<ErasureReceipt> = {
             }
 
             message.signed = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.memories = reader.uint32();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.bytes = reader.uint64() as bigint;
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.rootKeys.push(RootKeyVersion.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseRootKeyVersion(): RootKeyVersion {
+  return { id: "" };
+}
+
+export const RootKeyVersion: MessageFns<RootKeyVersion> = {
+  encode(message: RootKeyVersion, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== "") {
+      writer.uint32(10).string(message.id);
+    }
+    if (message.version !== undefined) {
+      writer.uint32(16).uint32(message.version);
+    }
+    if (message.destroyedAt !== undefined) {
+      Timestamp.encode(message.destroyedAt, writer.uint32(26).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RootKeyVersion {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRootKeyVersion();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.version = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.destroyedAt = Timestamp.decode(reader, reader.uint32());
             continue;
           }
         }
@@ -4197,6 +4333,10 @@ export interface MemoryServiceClient {
   /** Destroys the user's keys: nothing of the user is ever opened again. Scope admin. */
 
   erase(request: EraseRequest, metadata?: Metadata): Observable<ErasureReceipt>;
+
+  /** The receipt of an erasure of the user's, with what is known of it by now. Scope admin. */
+
+  getErasure(request: GetRequest, metadata?: Metadata): Observable<ErasureReceipt>;
 }
 
 /**
@@ -4273,6 +4413,13 @@ export interface MemoryServiceController {
     request: EraseRequest,
     metadata?: Metadata,
   ): Promise<ErasureReceipt> | Observable<ErasureReceipt> | ErasureReceipt;
+
+  /** The receipt of an erasure of the user's, with what is known of it by now. Scope admin. */
+
+  getErasure(
+    request: GetRequest,
+    metadata?: Metadata,
+  ): Promise<ErasureReceipt> | Observable<ErasureReceipt> | ErasureReceipt;
 }
 
 export function MemoryServiceControllerMethods() {
@@ -4292,6 +4439,7 @@ export function MemoryServiceControllerMethods() {
       "createToken",
       "listAudit",
       "erase",
+      "getErasure",
     ];
     for (const method of grpcMethods) {
       const descriptor: any = Reflect.getOwnPropertyDescriptor(constructor.prototype, method);
@@ -4451,6 +4599,16 @@ export const MemoryServiceService = {
     responseSerialize: (value: ErasureReceipt): Buffer => Buffer.from(ErasureReceipt.encode(value).finish()),
     responseDeserialize: (value: Buffer): ErasureReceipt => ErasureReceipt.decode(value),
   },
+  /** The receipt of an erasure of the user's, with what is known of it by now. Scope admin. */
+  getErasure: {
+    path: "/memseal.v1.MemoryService/GetErasure" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: GetRequest): Buffer => Buffer.from(GetRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): GetRequest => GetRequest.decode(value),
+    responseSerialize: (value: ErasureReceipt): Buffer => Buffer.from(ErasureReceipt.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ErasureReceipt => ErasureReceipt.decode(value),
+  },
 } as const;
 
 export interface MemoryServiceServer extends UntypedServiceImplementation {
@@ -4478,6 +4636,8 @@ export interface MemoryServiceServer extends UntypedServiceImplementation {
   listAudit: handleUnaryCall<ListAuditRequest, ListAuditResponse>;
   /** Destroys the user's keys: nothing of the user is ever opened again. Scope admin. */
   erase: handleUnaryCall<EraseRequest, ErasureReceipt>;
+  /** The receipt of an erasure of the user's, with what is known of it by now. Scope admin. */
+  getErasure: handleUnaryCall<GetRequest, ErasureReceipt>;
 }
 
 export interface MessageFns<T> {

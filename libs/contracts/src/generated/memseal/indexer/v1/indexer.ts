@@ -1110,6 +1110,8 @@ export interface IndexerServiceClient {
 
   erase(request: EraseRequest, metadata?: Metadata): Observable<ErasureReceipt>;
 
+  getErasure(request: GetRequest, metadata?: Metadata): Observable<ErasureReceipt>;
+
   /** Before a delegate key is given a token of this user: writes it into the user's audit trail, where there is one yet. */
 
   noteToken(request: NoteTokenRequest, metadata?: Metadata): Observable<NoteTokenResponse>;
@@ -1160,6 +1162,11 @@ export interface IndexerServiceController {
     metadata?: Metadata,
   ): Promise<ErasureReceipt> | Observable<ErasureReceipt> | ErasureReceipt;
 
+  getErasure(
+    request: GetRequest,
+    metadata?: Metadata,
+  ): Promise<ErasureReceipt> | Observable<ErasureReceipt> | ErasureReceipt;
+
   /** Before a delegate key is given a token of this user: writes it into the user's audit trail, where there is one yet. */
 
   noteToken(
@@ -1188,6 +1195,7 @@ export function IndexerServiceControllerMethods() {
       "deleteMany",
       "listAudit",
       "erase",
+      "getErasure",
       "noteToken",
       "resolveKey",
     ];
@@ -1300,6 +1308,15 @@ export const IndexerServiceService = {
     responseSerialize: (value: ErasureReceipt): Buffer => Buffer.from(ErasureReceipt.encode(value).finish()),
     responseDeserialize: (value: Buffer): ErasureReceipt => ErasureReceipt.decode(value),
   },
+  getErasure: {
+    path: "/memseal.indexer.v1.IndexerService/GetErasure" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: GetRequest): Buffer => Buffer.from(GetRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): GetRequest => GetRequest.decode(value),
+    responseSerialize: (value: ErasureReceipt): Buffer => Buffer.from(ErasureReceipt.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ErasureReceipt => ErasureReceipt.decode(value),
+  },
   /** Before a delegate key is given a token of this user: writes it into the user's audit trail, where there is one yet. */
   noteToken: {
     path: "/memseal.indexer.v1.IndexerService/NoteToken" as const,
@@ -1334,6 +1351,7 @@ export interface IndexerServiceServer extends UntypedServiceImplementation {
   deleteMany: handleUnaryCall<DeleteManyRequest, DeleteResponse>;
   listAudit: handleUnaryCall<ListAuditRequest, ListAuditResponse>;
   erase: handleUnaryCall<EraseRequest, ErasureReceipt>;
+  getErasure: handleUnaryCall<GetRequest, ErasureReceipt>;
   /** Before a delegate key is given a token of this user: writes it into the user's audit trail, where there is one yet. */
   noteToken: handleUnaryCall<NoteTokenRequest, NoteTokenResponse>;
   /** Who an API key belongs to. NOT_FOUND for an unknown, expired or revoked key or a wrong secret. */
