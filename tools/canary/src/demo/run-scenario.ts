@@ -37,8 +37,8 @@ export interface ScenarioResult {
 
 const MAIN = fileURLToPath(new URL("../main.js", import.meta.url));
 const OUTCOMES: Readonly<Record<number, BundleFacts["outcome"]>> = { 0: "promoted", 3: "rolled_back", 4: "inconclusive" };
-/** What goes wrong does so once the candidate has served for so long: longer than a rehearsal of the rollback gives it. */
-const SERVES_MS = 8_000;
+/** What goes wrong does so once the candidate has answered so many: users are warm then, and the steady load is on. */
+const WELL_REQUESTS = 200;
 
 /** Releases a candidate as an operator would: by the runner, a process of its own, with the credentials in its environment. */
 export async function runScenario(stage: Stage, scenario: Scenario, options: RunOptions): Promise<ScenarioResult> {
@@ -75,7 +75,7 @@ export async function runScenario(stage: Stage, scenario: Scenario, options: Run
 
 /** When it went wrong, in milliseconds; undefined: it never did. */
 async function breakOnce(rehearsal: Rehearsal, { breaks }: Scenario, watch: SwitchWatch): Promise<number | undefined> {
-  if (breaks === undefined || !(await watch.servesFor(SERVES_MS))) return undefined;
+  if (breaks === undefined || !(await watch.hasAnswered(WELL_REQUESTS))) return undefined;
   const nowMs = Date.now();
   await breaks(rehearsal);
   return nowMs;

@@ -19,11 +19,10 @@ export class SwitchWatch {
     return this.#last;
   }
 
-  /** Resolves with true when the candidate has had a share for so long without a break, with false when the watch is stopped first. */
-  async servesFor(ms: number): Promise<boolean> {
+  /** Resolves with true when the candidate has answered so many requests, with false when the watch is stopped first. */
+  async hasAnswered(requests: number): Promise<boolean> {
     while (!this.#isStopped) {
-      const change = this.#changes.at(-1);
-      if (change !== undefined && change.percent > 0 && Date.now() - change.atMs >= ms) return true;
+      if (this.#last !== undefined && this.#last.answers.canary >= requests) return true;
       await delay(LOOK_EVERY_MS);
     }
     return false;
