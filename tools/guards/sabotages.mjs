@@ -1074,4 +1074,25 @@ export const SABOTAGES = [
     replace: "return ",
     test: { kind: "unit", project: "tools/canary", spec: "security", turnsRed: "fails at a title that no test has any more", beside: "passes where every attack has a test that ran and passed" },
   },
+  {
+    name: "step of a release by the clock alone",
+    file: "tools/canary/src/runner/release.ts",
+    find: 'if (verdict.verdict === "promote" && held.length === 0) {',
+    replace: "if (held.length === 0) {",
+    test: { kind: "unit", project: "tools/canary", spec: "release", turnsRed: "never ends a step by the clock alone", beside: "ends at an alert that asks for it" },
+  },
+  {
+    name: "webhook that listens to everybody",
+    file: "tools/canary/src/runner/alert-webhook.ts",
+    find: 'if (!timingSafeEqual(digest(request.headers.authorization ?? ""), this.#token)) { end(401); return; }',
+    replace: "timingSafeEqual(this.#token, this.#token);",
+    test: { kind: "unit", project: "tools/canary", spec: "alert-webhook", turnsRed: "listens to nobody with another token", beside: "hears what fires" },
+  },
+  {
+    name: "counters of a release that never differ",
+    file: "tools/canary/src/runner/agreement.ts",
+    find: "Math.abs(a - b) > MOST * Math.max(a, b)",
+    replace: "Math.abs(a - b) > a + b + MOST",
+    test: { kind: "unit", project: "tools/canary", spec: "agreement", turnsRed: "differ where the client by more counts otherwise", beside: "are counted by client" },
+  },
 ];
