@@ -1,6 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { createPublicKey, generateKeyPairSync, type KeyObject } from "node:crypto";
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { appendFileSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -15,6 +15,7 @@ let dir: string;
 let reports: string;
 let publicKey: KeyObject;
 let keyFile: string;
+let publicKeyFile: string;
 
 beforeAll(() => {
   dir = mkdtempSync(join(tmpdir(), "memseal-approve-"));
@@ -22,16 +23,20 @@ beforeAll(() => {
   keyFile = join(dir, "signing.pem");
   const { privateKey } = generateKeyPairSync("ed25519");
   publicKey = createPublicKey(privateKey);
+  publicKeyFile = join(dir, "signing.pub");
   writeFileSync(keyFile, privateKey.export({ type: "pkcs8", format: "pem" }), { mode: 0o600 });
+  writeFileSync(publicKeyFile, publicKey.export({ type: "spki", format: "pem" }));
 });
 
 afterAll(() => {
   rmSync(dir, { recursive: true });
 });
 
-function approve(env: Readonly<Record<string, string>>, ...args: string[]): { code: number | null; output: string } {
+const approve = (env: Readonly<Record<string, string>>, ...args: string[]) => canary(env, "approve", ...args, "--dir", reports);
+
+function canary(env: Readonly<Record<string, string>>, ...args: string[]): { code: number | null; output: string } {
   const rest = Object.fromEntries(Object.entries(process.env).filter(([name]) => name !== "MEMSEAL_CANARY_SIGNING_KEY_FILE"));
-  const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, "approve", ...args, "--dir", reports], { encoding: "utf8", env: { ...rest, ...env }, timeout: RUN_MS });
+  const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, ...args], { encoding: "utf8", env: { ...rest, ...env }, timeout: RUN_MS });
   return { code: status, output: stdout + stderr };
 }
 
@@ -58,6 +63,14 @@ describe("approve security", () => {
     expect(figure).toMatchObject({ value: 0, unit: "of 2 attacks not held" });
     expect(figure?.details).toContainEqual(expect.stringMatching(/^passed libs\/transport tenant.guard \(unit\): TenantGuard refuses a handler that declares nothing \(\d+ ms\)$/));
     expect(report.not_yet).toContainEqual(expect.stringContaining("HSM"));
+  });
+
+  it("writes what verify-evidence opens, and refuses once it is altered", () => {
+    const [markdown = "", report = ""] = readdirSync(reports).sort().reverse().map((file) => join(reports, file));
+    const verify = () => canary({}, "verify-evidence", report, "--key", publicKeyFile);
+    expect(verify()).toEqual({ code: 0, output: expect.stringMatching(/: security approval of v\S+ at [0-9a-f]{12} FAILED; whole, signed by this key/) as string });
+    appendFileSync(markdown, "and passed\n");
+    expect(verify()).toEqual({ code: 1, output: expect.stringContaining("REFUSED: ") as string });
   });
 
   it("does not write over what it found, and runs nothing to find that out", () => {

@@ -1,31 +1,43 @@
 import { createPublicKey, type KeyObject } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
+import { openReport } from "../approve/report.js";
 import { BundleError } from "../bundle/bundle-error.js";
 import { verifyEvidence } from "../verify/verify-evidence.js";
 import { UsageError, type Command } from "./command.js";
 
 export const verify: Command = {
-  usage: ["verify-evidence DIR --key PUBLIC_KEY_FILE"],
+  usage: ["verify-evidence DIR|REPORT.json --key PUBLIC_KEY_FILE"],
   run: (args) => {
-    const { dir, publicKey } = parse(args);
+    const { path, publicKey } = parse(args);
     try {
-      const { outcome, looks, steps } = verifyEvidence(dir, { publicKey });
-      console.log(`${dir}: ${outcome.replace("_", " ")}; whole, signed by this key, and computed again from ${looks} looks over ${steps.length} steps`);
+      console.log(`${path}: ${path.endsWith(".json") ? ofApproval(path, publicKey) : ofRelease(path, publicKey)}`);
       return 0;
     } catch (error) {
       if (!(error instanceof BundleError)) throw error;
-      console.error(`${dir}: REFUSED: ${error.message}`);
+      console.error(`${path}: REFUSED: ${error.message}`);
       return 1;
     }
   },
 };
 
+/** @throws BundleError */
+function ofRelease(dir: string, publicKey: KeyObject): string {
+  const { outcome, looks, steps } = verifyEvidence(dir, { publicKey });
+  return `${outcome.replace("_", " ")}; whole, signed by this key, and computed again from ${looks} looks over ${steps.length} steps`;
+}
+
+/** @throws BundleError */
+function ofApproval(file: string, publicKey: KeyObject): string {
+  const { kind, version, commit, passed, figures } = openReport(file, publicKey);
+  return `${kind} approval of ${version} at ${commit.slice(0, 12)} ${passed ? "passed" : "FAILED"}; whole, signed by this key, and computed again from ${figures.length} figures`;
+}
+
 /** @throws UsageError */
-function parse(args: readonly string[]): { dir: string; publicKey: KeyObject } {
+function parse(args: readonly string[]): { path: string; publicKey: KeyObject } {
   try {
-    const { values: { key }, positionals: [dir, ...more] } = parseArgs({ args: [...args], allowPositionals: true, options: { key: { type: "string" } } });
-    if (dir !== undefined && more.length === 0 && key !== undefined) return { dir, publicKey: createPublicKey(readFileSync(key)) };
+    const { values: { key }, positionals: [path, ...more] } = parseArgs({ args: [...args], allowPositionals: true, options: { key: { type: "string" } } });
+    if (path !== undefined && more.length === 0 && key !== undefined) return { path, publicKey: createPublicKey(readFileSync(key)) };
   } catch (error) {
     throw new UsageError((error as Error).message, { cause: error });
   }
