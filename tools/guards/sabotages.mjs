@@ -734,6 +734,20 @@ export const SABOTAGES = [
     test: { kind: "e2e", project: "apps/gateway", spec: "leaks", turnsRed: "is in no line that any process wrote", beside: ["is answered to its owner", "is refused in every way"] },
   },
   {
+    name: "a gateway that is told to stop stays ready",
+    file: "apps/gateway/src/main.ts",
+    find: "      drain.begin();\n      standard.setServing(false);\n",
+    replace: "",
+    test: { kind: "e2e", project: "apps/gateway", spec: "stopping", turnsRed: "says first that it is not ready, and answers meanwhile, on connections that it does not keep", beside: "ends with exit code 0 and leaves no call unanswered" },
+  },
+  {
+    name: "a service that is told to stop closes at once",
+    file: "libs/transport/src/run-service.ts",
+    find: "    await delay(leavingMs);\n",
+    replace: "    await delay(0);\n",
+    test: { kind: "e2e", project: "apps/gateway", spec: "stopping", turnsRed: "says first that it is not ready, and answers meanwhile, on connections that it does not keep", beside: "ends with exit code 0 and leaves no call unanswered" },
+  },
+  {
     name: "text stored as it is",
     file: "apps/indexer/src/sealed-memory.ts",
     find: "textCipher: seal(Buffer.from(text, \"utf8\"), keyring, { tenant, rowId, field: FIELD.text, rowVersion }),",

@@ -4,12 +4,11 @@ import type { AddressInfo } from "node:net";
 import { randomBytes } from "node:crypto";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { stripVTControlCharacters } from "node:util";
 import { startTestDatabase, type TestDatabase } from "@memseal/storage/testing";
-import { runToExit } from "@memseal/transport/testing";
+import { appScript, runToExit } from "@memseal/transport/testing";
 
-const CLI = fileURLToPath(new URL("../dist/main.js", import.meta.url));
+const CLI = appScript("cli");
 
 let home: string;
 let database: TestDatabase;

@@ -3,11 +3,10 @@ import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, wri
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
 import { Memseal, type Memory } from "@memseal/client";
-import { freePort, runToExit, startProcess, type ServiceProcess } from "@memseal/transport/testing";
+import { appScript, freePort, runToExit, startProcess, type ServiceProcess } from "@memseal/transport/testing";
 
-const CLI = fileURLToPath(new URL("../dist/main.js", import.meta.url));
+const CLI = appScript("cli");
 
 let dir: string;
 let home: string;

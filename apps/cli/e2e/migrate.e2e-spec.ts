@@ -3,12 +3,11 @@ import { mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
 import { startTestDatabase, type EmbeddedTestDatabase } from "@memseal/storage/testing";
-import { runToExit } from "@memseal/transport/testing";
+import { appScript, runToExit } from "@memseal/transport/testing";
 import pg from "pg";
 
-const CLI = fileURLToPath(new URL("../dist/main.js", import.meta.url));
+const CLI = appScript("cli");
 const UNFORCED = "SELECT relname FROM pg_class WHERE relnamespace = 'memseal'::regnamespace AND relrowsecurity AND NOT relforcerowsecurity";
 
 let database: EmbeddedTestDatabase;

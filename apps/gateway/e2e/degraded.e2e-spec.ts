@@ -166,23 +166,3 @@ describe("without the indexer", () => {
     await alone.stop();
   });
 });
-
-describe("a gateway that is told to stop", () => {
-  it("ends with exit code 0 and leaves no call unanswered", async () => {
-    const leaving = await stack.startGateway();
-    const embedded: Ask = { method: "add", key, json: { memories: [{ text: "It needs the embedder." }] } };
-    let answered = 0;
-    const { answers, stopped } = await stack.whileRerankerStands(async () => {
-      const answers = TRANSPORTS.map((transport) => leaving.ask(transport, embedded).finally(() => { answered++; }));
-      // For the calls to arrive, and then for the signal to; however long either takes, no answer is ready before.
-      await delay(1_000);
-      const stopped = leaving.process.kill("SIGTERM");
-      await delay(200);
-      expect(answered).toBe(0);
-      return { answers, stopped };
-    });
-    expect((await Promise.all(answers)).map(({ code }) => code)).toEqual(["ok", "ok"]);
-    await stopped;
-    expect(await leaving.process.exited).toBe(0);
-  });
-});

@@ -5,17 +5,16 @@ import { connect, type AddressInfo } from "node:net";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { setTimeout as delay } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
 import { status } from "@grpc/grpc-js";
 import { AssertionSigner, generateAssertionKeys, UserTokens } from "@memseal/auth";
 import { parseUserHash } from "@memseal/crypto";
-import { runToExit } from "@memseal/transport/testing";
+import { appScript, runToExit } from "@memseal/transport/testing";
 import { exportJWK, SignJWT, type JWTPayload } from "jose";
 import { grpcPathOf, TRANSPORTS, type Ask, type Gateway, type Json, type Transport } from "./gateway.js";
 import { grpcStatusOf } from "./raw-grpc.js";
 import { Stack } from "./stack.js";
 
-const CLI = fileURLToPath(new URL("../../cli/dist/main.js", import.meta.url));
+const CLI = appScript("cli");
 const NOW_S = Math.floor(Date.now() / 1_000);
 /** One user id, which everybody uses for somebody else. */
 const USER = "42";

@@ -1,16 +1,13 @@
 import { randomBytes } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { formatApiKey, generateApiKey, generateAssertionKeys, hashApiKeySecret, parseApiKey } from "@memseal/auth";
 import { userHash } from "@memseal/crypto";
 import { FileRootKeys, loadSecret, type ApiKeyMacs } from "@memseal/keys";
 import { createApiKey, destroyRootKey, revokeApiKey, rotateRootKey, type NewApiKey } from "@memseal/storage";
 import { startTestDatabase, type EmbeddedTestDatabase } from "@memseal/storage/testing";
-import { freePort, startProcess, type ServiceProcess } from "@memseal/transport/testing";
+import { appScript, freePort, startProcess, type ServiceProcess } from "@memseal/transport/testing";
 import { Gateway } from "./gateway.js";
-
-const script = (app: string) => fileURLToPath(new URL(`../../${app}/dist/main.js`, import.meta.url));
 
 /** Variables of each app beside those it needs. */
 export type StackEnv = Readonly<Partial<Record<"gateway" | "indexer" | "reranker", Record<string, string>>>>;
@@ -38,7 +35,7 @@ export class Stack {
     const files = {
       tenantSecret: file("tenant.secret", randomBytes(32)),
       pepper: file("api-key.pepper", randomBytes(32)),
-      rootKey: file("root.key", randomBytes(32)),
+      rootKey: database.rootKeyFile,
       privateKey: file("assertion.pem", assertion.privateKey),
       publicKey: file("assertion.pub", assertion.publicKey),
       receiptKey: file("receipt.key", receipt.privateKey),
@@ -148,12 +145,12 @@ export class Stack {
 
   /** Starts the reranker where it was before. `serve`: embed, rerank or both. */
   async startReranker(serve = "embed,rerank"): Promise<void> {
-    this.#reranker = await this.#run("reranker", {
-      MEMSEAL_RERANKER_ADDRESS: this.addresses.reranker,
-      MEMSEAL_METRICS_ADDRESS: this.addresses.rerankerMetrics,
-      MEMSEAL_DEVICE: "cpu",
-      ...this.env.reranker,
-    }, ["--serve", serve]);
+    this.#reranker = await this.startRerankerAt(this.addresses.reranker, { MEMSEAL_METRICS_ADDRESS: this.addresses.rerankerMetrics }, serve);
+  }
+
+  /** One more reranker. */
+  startRerankerAt(address: string, env: Record<string, string> = {}, serve = "embed,rerank"): Promise<ServiceProcess> {
+    return this.#run("reranker", { MEMSEAL_RERANKER_ADDRESS: address, MEMSEAL_DEVICE: "cpu", ...this.env.reranker, ...env }, ["--serve", serve]);
   }
 
   async killReranker(): Promise<void> {
@@ -177,8 +174,8 @@ export class Stack {
     await this.database.stop();
   }
 
-  async #run(app: string, env: Record<string, string>, args: readonly string[] = []): Promise<ServiceProcess> {
-    const started = await startProcess(script(app), env, { args });
+  async #run(app: "gateway" | "indexer" | "reranker", env: Record<string, string>, args: readonly string[] = []): Promise<ServiceProcess> {
+    const started = await startProcess(appScript(app), env, { args });
     this.#started.push(started);
     return started;
   }

@@ -4,19 +4,18 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { connect as connectTls } from "node:tls";
-import { fileURLToPath } from "node:url";
 import { Client, credentials, type MethodDefinition } from "@grpc/grpc-js";
 import { MemoryServiceService } from "@memseal/contracts";
 import { IndexerServiceService } from "@memseal/contracts/indexer";
 import { RerankerService } from "@memseal/contracts/reranker";
 import { unary } from "@memseal/transport";
-import { createTestAuthority, runToExit, type TestAuthority, type TestCertificate } from "@memseal/transport/testing";
+import { appScript, createTestAuthority, runToExit, type TestAuthority, type TestCertificate } from "@memseal/transport/testing";
 import { service as health } from "grpc-health-check";
 import type { Gateway } from "./gateway.js";
 import { Stack } from "./stack.js";
 
-const RERANKER = fileURLToPath(new URL("../../reranker/dist/main.js", import.meta.url));
-const GATEWAY = fileURLToPath(new URL("../dist/main.js", import.meta.url));
+const RERANKER = appScript("reranker");
+const GATEWAY = appScript("gateway");
 const check = health["Check"] as MethodDefinition<{ service: string }, { status: string }>;
 
 let dir: string;

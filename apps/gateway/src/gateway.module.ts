@@ -10,6 +10,7 @@ import { Authenticator } from "./authenticate.js";
 import type { GatewayConfig } from "./config.js";
 import { CreateToken } from "./create-token.js";
 import { DocsHttp } from "./docs.http.js";
+import { Drain } from "./drain.js";
 import { Flags } from "./flags.js";
 import { GatewayMetrics } from "./gateway-metrics.js";
 import { GrpcAdmission } from "./grpc-admission.js";
@@ -87,6 +88,7 @@ export class GatewayModule {
       providers: [
         { provide: HttpAdmission, useValue: new HttpAdmission(admission) },
         { provide: GrpcAdmission, useValue: new GrpcAdmission(admission, config.MEMSEAL_HTTP_RECEIVE_TIMEOUT_MS) },
+        { provide: Drain, useValue: new Drain() },
         { provide: HttpErrorFilter, useValue: new HttpErrorFilter(log) },
         { provide: Memories, useValue: memories },
         { provide: CreateToken, useValue: new CreateToken({ indexer, tenantSecret, userTokens }) },

@@ -8,6 +8,7 @@ import { connectionFaultOf, failureOf, MAX_MESSAGE_BYTES, problemOf, REQUEST_ID_
 import { FastifyAdapter } from "@nestjs/platform-fastify";
 import { errorCodes, type FastifyRequest, type FastifyServerOptions } from "fastify";
 import { LONGEST_STREAM_MS } from "./admission.js";
+import type { Drain } from "./drain.js";
 import type { GatewayMetrics, Method } from "./gateway-metrics.js";
 import { decodeUtf8 } from "./strict-utf8.js";
 
@@ -100,7 +101,7 @@ function answerClientError(error: NodeJS.ErrnoException, socket: Socket): void {
 }
 
 /** Hooks and parsers, which Nest allows only once the application exists. */
-export function prepareHttpServer(adapter: FastifyAdapter, metrics: GatewayMetrics): void {
+export function prepareHttpServer(adapter: FastifyAdapter, metrics: GatewayMetrics, drain: Drain): void {
   const server = adapter.getInstance();
   // Node leaves out what comes after 2,000 headers, another Authorization among them. Their bytes are bounded.
   server.server.maxHeadersCount = 0;
@@ -122,14 +123,9 @@ export function prepareHttpServer(adapter: FastifyAdapter, metrics: GatewayMetri
     const hasHost = request.headers.host !== undefined || request.raw.httpVersion === "1.0";
     done(hasHost ? undefined : new InvalidArgumentError("host", "must be sent"));
   });
-  // Connections with a request in flight are not idle when the server closes; kept alive, they would hold it open.
-  let isClosing = false;
-  server.addHook("preClose", (done) => {
-    isClosing = true;
-    done();
-  });
+  // A connection that is kept could be closed under the next request. When the server closes, one with a request in flight would hold it open.
   server.addHook("onSend", (_request, reply, _payload, done) => {
-    if (isClosing) void reply.header("connection", "close");
+    if (drain.isDraining) void reply.header("connection", "close");
     done();
   });
   server.addHook("preParsing", async (request, _reply, body) => {

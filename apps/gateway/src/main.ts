@@ -9,6 +9,7 @@ import type { MicroserviceOptions } from "@nestjs/microservices";
 import type { NestFastifyApplication } from "@nestjs/platform-fastify";
 import { gatewayConfig } from "./config.js";
 import { corsFor } from "./cors.js";
+import { Drain } from "./drain.js";
 import { GatewayMetrics } from "./gateway-metrics.js";
 import { GatewayModule } from "./gateway.module.js";
 import { createHttpServer, prepareHttpServer } from "./http-server.js";
@@ -38,7 +39,8 @@ await runService(log, async () => {
   app.useGlobalInterceptors(traces);
   callers.keepCurrent(adapter.getHttpServer());
   if (config.MEMSEAL_CORS_ORIGINS !== undefined) app.enableCors(corsFor(config.MEMSEAL_CORS_ORIGINS));
-  prepareHttpServer(adapter, app.get(GatewayMetrics));
+  const drain = app.get(Drain);
+  prepareHttpServer(adapter, app.get(GatewayMetrics), drain);
 
   const packages = { [MEMORY_PACKAGE]: { MemoryService: memoryService } };
   const standard = new StandardServices({ services: serviceNames(packages), descriptors: FILE_DESCRIPTORS });
@@ -52,6 +54,11 @@ await runService(log, async () => {
   standard.setServing(true);
   return {
     address: `http ${http.address}, grpc ${grpcAddress}`,
+    leave: () => {
+      drain.begin();
+      standard.setServing(false);
+      return config.MEMSEAL_DRAIN_MS;
+    },
     close: async () => {
       standard.end();
       callers.close();

@@ -1,16 +1,15 @@
 import { randomBytes } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import type { Client, MethodDefinition } from "@grpc/grpc-js";
 import { ASSERTION_KEY, AssertionSigner, generateAssertionKeys, type MethodClass } from "@memseal/auth";
 import { parseUserHash, type UserHash } from "@memseal/crypto";
 import { ApiKeyMacs, loadSecret } from "@memseal/keys";
 import { startTestDatabase, type EmbeddedTestDatabase } from "@memseal/storage/testing";
 import { connect, IDEMPOTENCY_KEY, unary } from "@memseal/transport";
-import { freePort, startProcess, type ServiceProcess } from "@memseal/transport/testing";
+import { appScript, freePort, startProcess, type ServiceProcess } from "@memseal/transport/testing";
 
-export const INDEXER_SCRIPT = fileURLToPath(new URL("../dist/main.js", import.meta.url));
+export const INDEXER_SCRIPT = appScript("indexer");
 
 /** Longer than any caller's: a bench waits for what callers would not. */
 const CALL_MS = 120_000;
@@ -47,7 +46,7 @@ export async function createIndexerWorld(): Promise<IndexerWorld> {
     DATABASE_URL: database.urls.app,
     DATABASE_AUTH_URL: database.urls.auth,
     DATABASE_SCHEDULER_URL: database.urls.scheduler,
-    MEMSEAL_ROOT_KEY_FILE: file("root.key", randomBytes(32)),
+    MEMSEAL_ROOT_KEY_FILE: database.rootKeyFile,
     MEMSEAL_ASSERTION_PUBLIC_KEY_FILES: file("assertion.pub", keys.publicKey),
   };
   return {

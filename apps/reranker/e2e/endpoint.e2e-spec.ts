@@ -4,14 +4,13 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
 import type { Client } from "@grpc/grpc-js";
 import { decodeVector, EmbedderService } from "@memseal/contracts/reranker";
 import { AppError } from "@memseal/errors";
 import { connect, unary } from "@memseal/transport";
-import { freePort, startProcess, type ServiceProcess } from "@memseal/transport/testing";
+import { appScript, freePort, startProcess, type ServiceProcess } from "@memseal/transport/testing";
 
-const MAIN = fileURLToPath(new URL("../dist/main.js", import.meta.url));
+const MAIN = appScript("reranker");
 const KEY = "sk-canary-5d1e";
 const SENTENCE = "We talked about the move to Lisbon, the price of the flat and who would look after the canary. ";
 

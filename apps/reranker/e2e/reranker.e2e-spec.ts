@@ -9,14 +9,13 @@ import {
 import { AppError } from "@memseal/errors";
 import { SHIPPED_MODELS_DIR } from "@memseal/inference";
 import { CALLER_KEY, connect, serverStream, unary } from "@memseal/transport";
-import { freePort, runToExit, startProcess, type ServiceProcess } from "@memseal/transport/testing";
+import { appScript, freePort, runToExit, startProcess, type ServiceProcess } from "@memseal/transport/testing";
 import { service as healthService } from "grpc-health-check";
 import { cp, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 
-const MAIN = fileURLToPath(new URL("../dist/main.js", import.meta.url));
+const MAIN = appScript("reranker");
 const SENTENCE = "We talked about the move to Lisbon, the price of the flat and who would look after the cat. ";
 const QUERY = "Where does Ana live now?";
 const PASSAGES = [

@@ -23,6 +23,7 @@ await runService(log, async () => {
     metrics,
     tracing,
     metricsAddress: config.MEMSEAL_METRICS_ADDRESS,
+    drainMs: config.MEMSEAL_DRAIN_MS,
     security,
     peerNames: config.MEMSEAL_TLS_PEER_NAMES,
     address: config.MEMSEAL_RERANKER_ADDRESS,

@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { existsSync, mkdtempSync, renameSync, rmSync, symlinkSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -24,24 +24,56 @@ export interface TestDatabase {
 }
 
 export interface EmbeddedTestDatabase extends TestDatabase {
+  /** For what goes with it. */
   readonly dir: string;
+  /** 32 bytes that are its own: whoever shares it has the same. */
+  readonly rootKeyFile: string;
   /** The one that runs now. */
   readonly server: EmbeddedPostgres;
   /** Stops the server, and starts it again when `work` has ended, with every role and row it had. */
   whileAway<T>(work: () => Promise<T>): Promise<T>;
 }
 
-/** On an embedded server in a directory of its own. */
-export async function startTestDatabase(): Promise<EmbeddedTestDatabase> {
+/** What suites that share a database need to know of it; as JSON, in the file that MEMSEAL_E2E_DATABASE names. */
+export type SharedDatabase = Pick<EmbeddedTestDatabase, "urls" | "superuser" | "rootKeyFile">;
+
+/** On an embedded server in a directory of its own, or the database that is shared with others. */
+export function startTestDatabase(): Promise<EmbeddedTestDatabase> {
+  const shared = process.env["MEMSEAL_E2E_DATABASE"];
+  return shared === undefined ? startEmbedded() : Promise.resolve(joinShared(JSON.parse(readFileSync(shared, "utf8")) as SharedDatabase));
+}
+
+function joinShared({ urls, superuser, rootKeyFile }: SharedDatabase): EmbeddedTestDatabase {
+  const notOurs = () => { throw new Error("a database that others use too is not stopped by one of them"); };
+  const dir = mkdtempSync(join(tmpdir(), "memseal-test-"));
+  return {
+    ...withSuperuser(urls, superuser),
+    dir,
+    rootKeyFile,
+    get server() {
+      return notOurs();
+    },
+    whileAway: notOurs,
+    stop() {
+      rmSync(dir, { recursive: true });
+      return Promise.resolve();
+    },
+  };
+}
+
+async function startEmbedded(): Promise<EmbeddedTestDatabase> {
   const dir = mkdtempSync(join(tmpdir(), "memseal-test-"));
   const log = new Logger("test", () => undefined);
   const scratch = process.env["MEMSEAL_TEST_SCRATCH"];
   if (scratch !== undefined) await copyCluster(await emptyCluster(scratch, log), dir);
   const { urls, server: first } = await LocalDatabase.start(dir, log);
   let server = first;
+  const rootKeyFile = join(dir, "root.key");
+  writeFileSync(rootKeyFile, randomBytes(32), { mode: 0o600 });
   return {
     ...withSuperuser(urls, server.superuser("memseal")),
     dir,
+    rootKeyFile,
     get server() {
       return server;
     },

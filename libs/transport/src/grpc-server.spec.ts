@@ -78,6 +78,25 @@ describe("a gRPC service", () => {
     expect(statuses).toEqual(["SERVING", "NOT_SERVING"]);
   });
 
+  it("says before it stops that it does not serve, and answers as long as it was told to, or as watchers need to hear it", async () => {
+    const service = await start({ drainMs: 5_000 });
+    expect(service.leave?.()).toBe(5_000);
+    const { statuses, ended, told } = watchHealth();
+    await told(1);
+    await service.close();
+    await ended;
+    expect(statuses).toEqual(["NOT_SERVING"]);
+  });
+
+  it("gives its watchers a moment to hear it", async () => {
+    const service = await start();
+    const { ended, told } = watchHealth();
+    await told(1);
+    expect(service.leave?.()).toBe(250);
+    await service.close();
+    await ended;
+  });
+
   it("says that it does not serve while what it needs is away", async () => {
     let isReady = true;
     const service = await start({ isReady: () => Promise.resolve(isReady) });

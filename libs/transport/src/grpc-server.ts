@@ -18,7 +18,7 @@ import type { TransportSecurity } from "./transport-security.js";
 /** How soon a service says that it has stopped, or begun, to be ready. */
 const READINESS_INTERVAL_MS = 1_000;
 
-/** How long a service that stops takes new calls after it told its watchers: what they sent before they heard is still answered. */
+/** How long a service that stops takes new calls at least after it told its watchers: what they sent before they heard is still answered. */
 const NOTICE_MS = 250;
 
 /** Proto package to its generated services by name. */
@@ -86,6 +86,8 @@ export interface GrpcServiceSpec extends Pick<GrpcServerSpec, "address" | "packa
   tracing?: Tracing;
   /** Where `/metrics` is served; nowhere unless set. */
   metricsAddress: string | undefined;
+  /** How long it goes on answering when it is asked to stop, having said that it does not serve; 0 unless set. */
+  drainMs?: number;
 }
 
 /**
@@ -93,7 +95,7 @@ export interface GrpcServiceSpec extends Pick<GrpcServerSpec, "address" | "packa
  * @throws StartupError for plaintext that is not allowed, and for names of callers that would show no certificate
  */
 export async function startGrpcService(module: DynamicModule, spec: GrpcServiceSpec): Promise<RunningService> {
-  const { address, packages, descriptors, security, peerNames, log, metrics, tracing, metricsAddress, isReady } = spec;
+  const { address, packages, descriptors, security, peerNames, log, metrics, tracing, metricsAddress, isReady, drainMs = 0 } = spec;
   if (peerNames !== undefined && !security.isUnderTls(address)) throw new StartupError("MEMSEAL_TLS_PEER_NAMES needs the certificates that callers show: set MEMSEAL_TLS_CERT_FILE, MEMSEAL_TLS_KEY_FILE and MEMSEAL_TLS_CA_FILE");
   const standard = new StandardServices({ services: serviceNames(packages), descriptors });
   const methods = Object.values(packages).flatMap((services) => Object.values(services).flatMap((service) => Object.values(service).map(({ path }) => path.slice(1))));
@@ -109,12 +111,16 @@ export async function startGrpcService(module: DynamicModule, spec: GrpcServiceS
   const watching = isReady && watchReadiness(isReady, standard, closing.signal);
   return {
     address,
-    async close() {
+    leave() {
       closing.abort();
       const { isWatched } = standard;
       standard.end();
+      return Math.max(drainMs, isWatched ? NOTICE_MS : 0);
+    },
+    async close() {
+      closing.abort();
+      standard.end();
       await watching;
-      if (isWatched) await delay(NOTICE_MS);
       await app.close();
       await metricsServer?.close();
       await tracing?.close();

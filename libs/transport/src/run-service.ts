@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { logVerbosity, setLogVerbosity } from "@grpc/grpc-js";
 import { AppError } from "@memseal/errors";
 import type { Logger } from "@memseal/telemetry";
@@ -7,11 +8,13 @@ import { keepBuffersApart } from "./keep-buffers-apart.js";
 export interface RunningService {
   /** For the log: where it listens. */
   readonly address: string;
+  /** Says that it is not ready any more, and goes on answering; how long it has to, in ms, until nobody sends it calls. */
+  leave?(): number;
   close(): Promise<void>;
 }
 
 export interface RunServiceOptions {
-  /** Longest stop, from the first request on: what hangs after that is cut off. */
+  /** Longest stop, from the first request on, what `leave` asks for aside: what hangs after that is cut off. */
   stopWithinMs?: number;
 }
 
@@ -22,7 +25,7 @@ const STOP_WITHIN_MS = 10_000;
 const REPEATED_WITHIN_MS = 1_000;
 
 /**
- * Runs a service process: starts it, logs `ready`, and stops it on SIGTERM, SIGINT or when the process that
+ * Runs a service process: starts it, logs `ready`, and stops it, once it has left, on SIGTERM, SIGINT or when the process that
  * started it with an IPC channel is gone, also while it is still starting. Ends with one clear line and exit code 1
  * when it cannot start, with exit code 1 when it has not stopped in time, and at once on a second signal.
  */
@@ -39,8 +42,11 @@ export async function runService(log: Logger, start: () => Promise<RunningServic
     process.exit(1);
   }
   log.info("ready", { address: service.address });
-  await stopping;
+  const { postpone } = await stopping;
   try {
+    const leavingMs = service.leave?.() ?? 0;
+    postpone(leavingMs);
+    await delay(leavingMs);
     await service.close();
   } catch (error) {
     log.error("stop failed", { error });
@@ -49,19 +55,30 @@ export async function runService(log: Logger, start: () => Promise<RunningServic
   process.exit(0);
 }
 
+interface StopRequest {
+  /** Gives the stop more time than it had. */
+  postpone(ms: number): void;
+}
+
 /** Resolves when this process is asked to stop; from then on it ends by itself after `stopWithinMs`. */
-function stopRequest(log: Logger, stopWithinMs: number): Promise<void> {
+function stopRequest(log: Logger, stopWithinMs: number): Promise<StopRequest> {
   return new Promise((resolve) => {
     let stoppingSinceMs: number | undefined;
     const stop = (reason: string) => {
       if (stoppingSinceMs !== undefined) return;
       stoppingSinceMs = performance.now();
       log.info("stopping", { reason });
-      setTimeout(() => {
-        log.error("stop took too long", { durationMs: stopWithinMs });
+      const cutOffAfter = (ms: number) => setTimeout(() => {
+        log.error("stop took too long", { durationMs: ms });
         process.exit(1);
-      }, stopWithinMs);
-      resolve();
+      }, ms);
+      let cutOff = cutOffAfter(stopWithinMs);
+      resolve({
+        postpone(ms) {
+          clearTimeout(cutOff);
+          cutOff = cutOffAfter(stopWithinMs + ms);
+        },
+      });
     };
     const onSignal = (signal: NodeJS.Signals) => {
       if (stoppingSinceMs === undefined) {

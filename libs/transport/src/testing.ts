@@ -1,9 +1,16 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { randomInt } from "node:crypto";
 import { createServer } from "node:net";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
 
 export { createTestAuthority, type TestAuthority, type TestCertificate } from "./test-certificates.js";
+
+/** What an app is started with: as it is built here, or as it is packed below the folder that MEMSEAL_E2E_APPS_DIR names. */
+export function appScript(app: "gateway" | "indexer" | "reranker" | "cli"): string {
+  return join(process.env["MEMSEAL_E2E_APPS_DIR"] ?? fileURLToPath(new URL("../../../apps", import.meta.url)), app, "dist/main.js");
+}
 
 /** A built service running as a process of its own. */
 export interface ServiceProcess {

@@ -181,7 +181,7 @@ export const OPERATIONS: readonly Operation[] = [
   },
   {
     verb: "get", path: "/readyz", id: "isReady", tag: "operations",
-    summary: "Whether it can serve: the indexer is reachable",
+    summary: "Whether it can serve: the indexer is reachable, and it is not about to stop",
     success: { status: 200, description: "It can.", content: json("Health", { status: "ready" }) },
     errors: ["unavailable"],
   },
