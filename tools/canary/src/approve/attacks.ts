@@ -139,6 +139,19 @@ export const ATTACKS: readonly AttackedPromise[] = [
     ],
   },
   {
+    promise: "a root key version that was destroyed opens nothing, and wraps nothing any more",
+    attacks: [
+      integration("libs/storage", "root-key-store", "is refused while a living tenant's key is wrapped by it", "leaves a restored key that it had wrapped unopened, to every process", "lets no process wrap by it any more, also one that was about to when it was destroyed", "authenticates API keys and their chain under the new version, and what was altered under none"),
+    ],
+  },
+  {
+    promise: "the receipt of an erasure is one user's, and cannot be forged or say too much",
+    attacks: [
+      integration("apps/indexer", "erasure-receipts", "is signed for its tenant, outlives the keys and the rows, and is no other tenant's", "does not call a version destroyed that this process holds"),
+      e2e("apps/gateway", "receipts", "that was altered, or that another key signed, is refused", "is another user's never: not to read, and not to verify as one's own"),
+    ],
+  },
+  {
     promise: "no tenant takes another's turn at the database",
     attacks: [integration("libs/storage", "connection-shares", "another's are answered at once, and its own wait for half of the connections", "and of three more that do the same, another's are still answered at once")],
   },

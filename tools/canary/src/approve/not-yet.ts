@@ -7,7 +7,6 @@ export interface NotYet {
 export const NOT_YET: readonly NotYet[] = [
   { promise: "the root key never leaves an HSM, a KMS or a vault", says: "The root key is a file" },
   { promise: "memory of running processes is closed to the machine's operator (confidential computing)", says: "there is no confidential computing (TEE)" },
-  { promise: "root keys are rotated", says: "Root keys are not rotated yet." },
   { promise: "the tenant secret and the reference key are rotated", says: "The tenant secret cannot be rotated without rewriting every row" },
   { promise: "an old row, tenant or database that is put back is noticed", says: "An old row, tenant or database restored whole opens as it did then" },
   { promise: "what was freed is overwritten", says: "Zeroing is best effort" },

@@ -89,6 +89,6 @@ describe("what is listed as not yet", () => {
   });
 
   it("is outdated once the threat model no longer says so", () => {
-    expect(outdated(threatModel().replace("Root keys are not rotated yet.", ""))).toEqual([expect.objectContaining({ promise: "root keys are rotated" })]);
+    expect(outdated(threatModel().replace("Zeroing is best effort", ""))).toEqual([expect.objectContaining({ promise: "what was freed is overwritten" })]);
   });
 });
