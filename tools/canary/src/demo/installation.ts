@@ -1,7 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { formatApiKey, generateApiKey, generateAssertionKeys, hashApiKeySecret } from "@memseal/auth";
 import { userHash } from "@memseal/crypto";
 import { ApiKeyMacs, loadSecret } from "@memseal/keys";
@@ -12,6 +11,7 @@ import type { Service } from "../services.js";
 import type { Track } from "../world.js";
 import type { TrackAddresses } from "./haproxy.js";
 import type { Target } from "./monitoring.js";
+import { REPOSITORY } from "./release-build.js";
 
 /** A fault of tools/canary/faults, and the service that has it. */
 export interface Fault {
@@ -41,7 +41,7 @@ export function faultFileIn(dir: string): string {
   return join(dir, "fault");
 }
 
-const faultScript = (name: string): string => fileURLToPath(new URL(`../faults/${name}.js`, import.meta.url));
+const faultScript = (name: string): string => join(REPOSITORY, "tools/canary/dist/faults", `${name}.js`);
 
 /** A database and the secrets of an installation, on which any number of releases run. */
 export class Installation {

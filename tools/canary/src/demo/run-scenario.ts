@@ -1,11 +1,11 @@
 import { spawn } from "node:child_process";
 import { copyFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import type { BundleFacts } from "../bundle/manifest.js";
 import type { Track } from "../world.js";
 import { storyOf } from "./bundle-story.js";
 import type { Rehearsal } from "./rehearsal.js";
+import { REPOSITORY } from "./release-build.js";
 import type { Scenario } from "./scenarios.js";
 import type { Stage } from "./stage.js";
 import { SwitchWatch } from "./switch-watch.js";
@@ -35,7 +35,7 @@ export interface ScenarioResult {
   readonly errors: { readonly ofCandidate: number; readonly ofOthers: number };
 }
 
-const MAIN = fileURLToPath(new URL("../main.js", import.meta.url));
+const MAIN = join(REPOSITORY, "tools/canary/dist/main.js");
 const OUTCOMES: Readonly<Record<number, BundleFacts["outcome"]>> = { 0: "promoted", 3: "rolled_back", 4: "inconclusive" };
 /** What goes wrong does so once the candidate has answered so many: users are warm then, and the steady load is on. */
 const WELL_REQUESTS = 200;

@@ -27,7 +27,7 @@ export class Stage {
     const installation = await Installation.start();
     const [release, keys] = await Promise.all([
       installation.startRelease({ folder: stable, track: "stable" }),
-      Promise.all(Array.from({ length: users }, (_, i) => installation.createKey(`rehearsed-user-${i + 1}`))),
+      Promise.all(Array.from({ length: users }, (_, i) => installation.createKey(`rehearsal-${i + 1}`))),
     ]);
     return new Stage(installation, release, keys);
   }
