@@ -146,7 +146,7 @@ describe("tenants", () => {
     const tenant = newTenant();
     const { resolveKey, ...methods } = Indexer;
     const classes: Record<keyof typeof methods, MethodClass> = {
-      put: "write", search: "read", get: "read", list: "read", update: "write", history: "read", delete: "write", deleteMany: "write", listAudit: "admin", erase: "admin", noteToken: "delegate",
+      put: "write", search: "read", get: "read", list: "read", update: "write", history: "read", delete: "write", deleteMany: "write", listAudit: "admin", erase: "admin", getErasure: "admin", noteToken: "delegate",
     };
     const codeOf = (call: Promise<unknown>): Promise<string> => call.then(() => "ok", (error: unknown) => (error as { code: string }).code);
     for (const [name, { path }] of Object.entries(methods)) {
