@@ -237,6 +237,13 @@ export const SABOTAGES = [
     test: { kind: "unit", project: "libs/keys", spec: "keys", turnsRed: "refuse a file of published test vector 1" },
   },
   {
+    name: "secret of a file that a group of ours reads accepted",
+    file: "libs/config/src/secret-mode.ts",
+    find: "if (uid === 0 && processUid !== 0) return",
+    replace: "if (uid === 0 || processUid !== 0) return",
+    test: { kind: "unit", project: "libs/config", spec: "secret-mode", turnsRed: "is not as our own, and read by a group" },
+  },
+  {
     name: "commitment not compared",
     file: "libs/keys/src/rewrap.ts",
     find: "if (!key.commitsTo(commitment)) throw new OpenError();",

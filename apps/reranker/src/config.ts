@@ -1,4 +1,4 @@
-import { listenAddress, privateServiceVariables, telemetryVariables } from "@memseal/config";
+import { isKeptSecret, listenAddress, privateServiceVariables, telemetryVariables } from "@memseal/config";
 import { StartupError } from "@memseal/errors";
 import { readFileSync, statSync } from "node:fs";
 import { availableParallelism, homedir } from "node:os";
@@ -59,17 +59,17 @@ export function parseEndpoint(config: RerankerConfig): Endpoint | undefined {
   return { url, model, dimension, apiKey: keyFile === undefined ? undefined : readApiKey(keyFile), timeoutMs };
 }
 
-/** One line of visible ASCII in a file that only its owner may read. @throws StartupError that never holds its content */
+/** One line of visible ASCII in a file that is kept secret. @throws StartupError that never holds its content */
 function readApiKey(file: string): string {
   let key: string;
-  let mode: number;
+  let isSecret: boolean;
   try {
-    ({ mode } = statSync(file));
+    isSecret = isKeptSecret(statSync(file), process.getuid?.());
     key = readFileSync(file, "utf8").trim();
   } catch (error) {
     throw new StartupError(`key file ${file} cannot be read`, { cause: error });
   }
-  if ((mode & 0o077) !== 0) throw new StartupError(`key file ${file} is readable by others: chmod 600 it`);
+  if (!isSecret) throw new StartupError(`key file ${file} is readable by others: chmod 600 it`);
   if (!/^[!-~]{1,4096}$/.test(key)) throw new StartupError(`key file ${file} must hold one key on one line`);
   return key;
 }

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { closeSync, existsSync, fsyncSync, fstatSync, linkSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { isKeptSecret } from "@memseal/config";
 import { KEY_BYTES, SecretBytes } from "@memseal/crypto";
 import { StartupError } from "@memseal/errors";
 import { developmentKeyFault } from "./development-keys.js";
@@ -12,7 +13,7 @@ export type SecretName = keyof typeof SECRET_FILES;
 const NAMES = Object.keys(SECRET_FILES) as SecretName[];
 
 /**
- * Reads one secret: exactly 32 random bytes in a file that only its owner may read.
+ * Reads one secret: exactly 32 random bytes in a file that is kept secret (`isKeptSecret`).
  * @throws StartupError that names the file and never its content
  */
 export function loadSecret(file: string): SecretBytes {
@@ -23,7 +24,7 @@ export function loadSecret(file: string): SecretBytes {
     throw new StartupError(`secret file ${file} cannot be read: restore it from your backup`, { cause: error });
   }
   try {
-    if ((fstatSync(fd).mode & 0o077) !== 0) throw new StartupError(`secret file ${file} is readable by others: chmod 600 it`);
+    if (!isKeptSecret(fstatSync(fd), process.getuid?.())) throw new StartupError(`secret file ${file} is readable by others: chmod 600 it`);
     const bytes = readFileSync(fd);
     if (bytes.length !== KEY_BYTES) throw new StartupError(`secret file ${file} has ${bytes.length} bytes instead of ${KEY_BYTES}: restore it from your backup`);
     const fault = developmentKeyFault(bytes);
