@@ -38,7 +38,8 @@ export function lookOf({ at, alerts, abort, prometheus, is_warming, excused }: L
     atS: Date.parse(at) / 1000,
     alerts,
     abort: abort ?? undefined,
-    observation: prometheus.length === 0 ? undefined : { samples: samplesIn(prometheus), excused, isWarming: is_warming },
+    isWarming: is_warming,
+    observation: prometheus.length === 0 ? undefined : { samples: samplesIn(prometheus), excused },
   };
 }
 

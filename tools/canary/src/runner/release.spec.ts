@@ -96,6 +96,20 @@ describe("a release", () => {
     expect(new Release(PLAN, 0).look({ atS: 1, alerts: [alert("MemsealIntegrityFailuresAbsent", "rollback")] }).do).toBe("end");
   });
 
+  it("leaves latencies to the judge while the rules count requests of tenants that were cold", () => {
+    const slow = [alert("MemsealQueryLatency", "rollback")];
+    const release = new Release(PLAN, 0);
+    expect(release.look(look(1, { isWarming: true, alerts: slow })).do).toBe("wait");
+    expect(release.look(look(2, { alerts: slow })).do).toBe("wait");
+    expect(release.look(look(3, { alerts: [alert("MemsealQueryLatencyAbsent", "rollback")] })).do).toBe("end");
+    const later = new Release(planOf({ scrapeS: 15, evaluationS: 15 }, 1), 0);
+    later.look(look(2));
+    expect(later.look(look(303, { alerts: slow })).do).toBe("end");
+    const early = new Release(planOf({ scrapeS: 15, evaluationS: 15 }, 1), 0);
+    early.look(look(2));
+    expect(early.look(look(301, { alerts: slow })).do).toBe("wait");
+  });
+
   it.each([[{ trigger: "operator", signal: "SIGINT" }], [{ trigger: "runner", fault: "the disk is full" }]] as const)("ends when asked to: %j", (abort) => {
     expect(new Release(PLAN, 0).look({ atS: 1, alerts: [], abort })).toEqual({ do: "end", outcome: "rolled_back", reasons: [abort] });
   });

@@ -1,6 +1,7 @@
 import { Judge, type Cause, type Counted, type Evidence, type Missing, type Observation, type Verdict } from "@memseal/guardrails";
 import type { Outcome } from "../bundle/manifest.js";
 import { guardrails } from "../evidence.js";
+import { WINDOW_S } from "../promql.js";
 import { alertName, type Action as AlertAction } from "../rules.js";
 import { realS, type ReleasePlan } from "./release-plan.js";
 
@@ -31,8 +32,10 @@ export interface Look {
   /** Unix time in seconds. */
   readonly atS: number;
   /** None where Prometheus was not asked, since an alert or an operator had already spoken. */
-  readonly observation?: Omit<Observation, "atS"> | undefined;
+  readonly observation?: Omit<Observation, "atS" | "isWarming"> | undefined;
   readonly alerts: readonly AlertNotice[];
+  /** Whether tenants are still loaded for the first time. */
+  readonly isWarming?: boolean;
   /** Of the signal or the fault that asks for the end. */
   readonly abort?: Extract<Reason, { trigger: "operator" | "runner" }> | undefined;
 }
@@ -51,6 +54,7 @@ const HELD_S = 120;
  * all steps. What has not come by the end of window and patience ends the release as inconclusive.
  *
  * An alert of a guardrail with an excuse (`unlessStableFails`) decides nothing here: Prometheus cannot ask the stable release for the row, the judge is told.
+ * Neither does one of a latency, as long as the rules' window holds requests of tenants that were warmed up: the judge leaves those out.
  */
 export class Release {
   readonly #judge: Judge;
@@ -61,6 +65,7 @@ export class Release {
   #heartbeatAtS: number;
   /** When what Prometheus last showed was scraped. */
   #scrapedAtS: number;
+  #warmAtS: number | undefined;
   #ended: Extract<Action, { do: "end" }> | undefined;
 
   /** startedAtS: Unix time in seconds at which the load balancer gave the candidate its first share. */
@@ -96,10 +101,11 @@ export class Release {
   }
 
   /** @throws InvalidArgumentError when it is older than the last */
-  look({ atS, observation, alerts, abort }: Look): Action {
-    if (observation !== undefined) this.#judge.observe({ ...observation, atS });
+  look({ atS, observation, alerts, abort, isWarming = false }: Look): Action {
+    if (observation !== undefined) this.#judge.observe({ ...observation, atS, isWarming });
+    if (!isWarming) this.#warmAtS ??= atS;
     for (const sample of observation?.samples ?? []) if (sample.atS > this.#scrapedAtS) this.#scrapedAtS = sample.atS;
-    const asking = alerts.filter(({ name, action }) => action === "rollback" && !EXCUSABLE.includes(name));
+    const asking = alerts.filter(({ name, action }) => action === "rollback" && !EXCUSABLE.includes(name) && !(LATENCIES.includes(name) && this.#countsCold(atS)));
     for (const { name, action } of alerts) {
       if (action === "hold") this.#held.set(name, atS);
       if (action === "heartbeat") this.#heartbeatAtS = atS;
@@ -118,6 +124,11 @@ export class Release {
   stepped(atS: number): void {
     this.#step++;
     this.#stepAtS = atS;
+  }
+
+  /** Whether the rules still count requests of tenants that were not warm. */
+  #countsCold(atS: number): boolean {
+    return this.#warmAtS === undefined || atS - this.#warmAtS < WINDOW_S;
   }
 
   #next(atS: number): Action {
@@ -144,4 +155,5 @@ export class Release {
   }
 }
 
+const LATENCIES: readonly string[] = guardrails.filter((one) => one.kind === "quantile" && one.unit === "seconds").map(alertName);
 const EXCUSABLE: readonly string[] = guardrails.filter((one) => one.kind === "never" && one.unlessStableFails === true).map(alertName);
