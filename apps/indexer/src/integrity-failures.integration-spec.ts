@@ -119,13 +119,12 @@ describe("a search", () => {
         searches++;
       }
     }));
-    await Promise.race([delay(4_000), churn, watch]);
+    // As many as show something, however busy the machine is.
+    for (let seconds = 0; seconds < 4 || Math.min(writes, searches) <= 20; seconds++) await Promise.race([delay(1_000), churn, watch]);
     isOver = true;
     await Promise.all([churn, watch]);
     await Promise.all([reader, cold, writer].map(({ damage }) => damage.flush()));
     expect([reader, cold, writer].map((by) => by.failures())).toEqual([0, 0, 0]);
     expect(await audited(reader, tenant)).toBe(0);
-    expect(writes).toBeGreaterThan(20);
-    expect(searches).toBeGreaterThan(20);
   });
 });
