@@ -124,6 +124,8 @@ export class ReleaseRun {
   async #load(load: Load): Promise<void> {
     try {
       await load.prepare();
+      // Until the last of it has been scraped.
+      await delay(2 * this.parts.plan.look_every_s * 1_000);
       if (this.#isOver) return;
       this.#isWarming = false;
       this.parts.recorder.recordJson(ARTIFACTS.burst, { at: now(), requests: await load.burst() });
