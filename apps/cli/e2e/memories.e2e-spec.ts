@@ -122,6 +122,13 @@ describe("memseal", () => {
     expect(await run("get", id)).toMatchObject({ code: 1, lines: [expect.stringMatching(/^memseal: memory .*not found \(request [0-9a-f-]{36}\)$/)] });
   });
 
+  it("makes a round trip that leaves nothing behind, and fails where it cannot", async () => {
+    const before = await jsonOf("list");
+    expect(await run("round-trip")).toEqual({ code: 0, lines: [expect.stringMatching(/^written, found at rank \d+ and deleted in \d+ ms$/)] });
+    expect(await jsonOf("list")).toEqual(before);
+    expect(await runToExit(CLI, envOf(key.slice(0, -1)), ["round-trip"])).toMatchObject({ code: 1, lines: [expect.stringMatching(/^memseal: /)] });
+  });
+
   it.each([
     [["search", "a", "--top", "3"], 2, "Unknown option '--top'"],
     [["search", "a", "--filters", '{"tags":{"like":"a"}}'], 1, "filters.tags.like"],

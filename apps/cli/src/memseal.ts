@@ -23,6 +23,7 @@ const memseal = defineCommand({
     delete: async () => (await memories()).deleteCommand,
     import: async () => (await memories()).importCommand,
     export: async () => (await memories()).exportCommand,
+    "round-trip": async () => (await import("./round-trip.js")).roundTripCommand,
     doctor: async () => (await import("./doctor.js")).doctorCommand,
     keys: async () => (await import("./keys-commands.js")).keysCommand,
     token: async () => (await import("./keys-commands.js")).tokenCommand,
