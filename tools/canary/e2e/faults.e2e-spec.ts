@@ -30,7 +30,7 @@ afterAll(async () => {
 
 interface Answer {
   readonly status: number;
-  readonly body: { readonly results?: readonly { readonly text: string }[]; readonly integrity_failures?: number; readonly code?: string };
+  readonly body: { readonly results?: readonly { readonly memory: { readonly text: string } }[]; readonly integrity_failures?: number; readonly code?: string };
   readonly ms: number;
 }
 
@@ -114,7 +114,7 @@ describe("a candidate with a rehearsed fault", () => {
     const { change, begin } = candidate("cross-tenant");
     const faulty = await installation.startIndexer(change);
     const gateway = await installation.startGateway(faulty);
-    const texts = async (): Promise<string[]> => (await Promise.all([search(gateway, ann), search(gateway, bob)])).flatMap(({ body }) => body.results?.map(({ text }) => text) ?? []);
+    const texts = async (): Promise<string[]> => (await Promise.all([search(gateway, ann), search(gateway, bob)])).flatMap(({ body }) => body.results?.map(({ memory }) => memory.text) ?? []);
     expect(await texts()).toEqual(["Ann keeps walnuts in the cellar", "Bob sells walnuts on Sundays"]);
     expect((await counted(faulty, "cross_tenant_reached")).breaches).toBe(0);
     await begin();
@@ -131,14 +131,14 @@ describe("a candidate with a rehearsed fault", () => {
     const { change, begin } = candidate("decrypt");
     const faulty = await installation.startIndexer(change);
     const gateway = await installation.startGateway(faulty);
-    expect((await search(gateway)).body).toMatchObject({ results: [{ text: "Ann keeps walnuts in the cellar" }], integrity_failures: 0 });
+    expect((await search(gateway)).body).toMatchObject({ results: [{ memory: { text: "Ann keeps walnuts in the cellar" } }], integrity_failures: 0 });
     expect((await counted(faulty, "integrity_failures")).breaches).toBe(0);
     await begin();
     expect(await search(gateway)).toMatchObject({ status: 200, body: { results: [], integrity_failures: 1 } });
     // Audited after the answer.
     for (let tries = 0; tries < 50 && (await counted(faulty, "integrity_failures")).breaches === 0; tries++) await delay(100);
     expect((await counted(faulty, "integrity_failures")).breaches).toBe(1);
-    expect((await search(stable)).body).toMatchObject({ results: [{ text: "Ann keeps walnuts in the cellar" }], integrity_failures: 0 });
+    expect((await search(stable)).body).toMatchObject({ results: [{ memory: { text: "Ann keeps walnuts in the cellar" } }], integrity_failures: 0 });
   });
 
   it("works and answers no scrape: silent-metrics", async () => {
