@@ -64,7 +64,7 @@ function readApiKey(file: string): string {
   let key: string;
   let isSecret: boolean;
   try {
-    isSecret = isKeptSecret(statSync(file), process.getuid?.());
+    isSecret = isKeptSecret(statSync(file), process.geteuid?.());
     key = readFileSync(file, "utf8").trim();
   } catch (error) {
     throw new StartupError(`key file ${file} cannot be read`, { cause: error });

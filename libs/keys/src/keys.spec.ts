@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { SecretBytes } from "@memseal/crypto";
@@ -99,6 +99,37 @@ describe("local secrets", () => {
     copyFileSync(files.rootKey, files.tenantSecret);
     expect(() => ensure()).toThrow("are equal");
     expect(() => { assertDistinct([files.rootKey, files.pepper]); }).not.toThrow();
+  });
+
+  const asRoot = process.getuid?.() === 0 ? it : it.skip;
+
+  asRoot("are read as Kubernetes mounts them, by another user whose group may", () => {
+    const { files } = ensure();
+    // The folder is for its owner alone, too.
+    const mounted = mkdtempSync(join(tmpdir(), "memseal-mounted-"));
+    chmodSync(mounted, 0o755);
+    const file = join(mounted, "root.key");
+    copyFileSync(files.rootKey, file);
+    const groups = process.getgroups?.() ?? [];
+    const asNobody = (mode: number) => {
+      chmodSync(file, mode);
+      try {
+        process.setgroups?.([65_534]);
+        process.setegid?.(65_534);
+        process.seteuid?.(65_534);
+        loadSecret(file);
+      } finally {
+        process.seteuid?.(0);
+        process.setegid?.(0);
+        process.setgroups?.(groups);
+      }
+    };
+    chownSync(file, 0, 65_534);
+    expect(() => { asNobody(0o440); }).not.toThrow();
+    expect(() => { asNobody(0o444); }).toThrow("chmod 600");
+    chownSync(file, 65_534, 65_534);
+    expect(() => { asNobody(0o440); }).toThrow("chmod 600");
+    rmSync(mounted, { recursive: true });
   });
 
   it("refuse to start when others may read one", () => {

@@ -24,7 +24,7 @@ export function loadSecret(file: string): SecretBytes {
     throw new StartupError(`secret file ${file} cannot be read: restore it from your backup`, { cause: error });
   }
   try {
-    if (!isKeptSecret(fstatSync(fd), process.getuid?.())) throw new StartupError(`secret file ${file} is readable by others: chmod 600 it`);
+    if (!isKeptSecret(fstatSync(fd), process.geteuid?.())) throw new StartupError(`secret file ${file} is readable by others: chmod 600 it`);
     const bytes = readFileSync(fd);
     if (bytes.length !== KEY_BYTES) throw new StartupError(`secret file ${file} has ${bytes.length} bytes instead of ${KEY_BYTES}: restore it from your backup`);
     const fault = developmentKeyFault(bytes);
