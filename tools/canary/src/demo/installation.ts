@@ -91,6 +91,8 @@ export class Installation {
         MEMSEAL_TENANT_SECRET_FILE: this.files.tenantSecret,
         MEMSEAL_PEPPER_FILE: this.files.pepper,
         MEMSEAL_ASSERTION_KEY_FILE: this.files.privateKey,
+        // Two releases, their load and what watches them share this machine: it is slower than the 250 ms that production allows.
+        MEMSEAL_RERANK_TIMEOUT_MS: "5000",
       }),
       run(options, "indexer", {
         MEMSEAL_INDEXER_ADDRESS: indexer,
