@@ -71,6 +71,13 @@ export function vectorIn({ status, body }: Pick<Asked, "status" | "body">): Vect
   return status === 200 ? (VECTOR.safeParse(jsonIn(body)).data?.data.result ?? []) : [];
 }
 
+const ANSWERED = z.object({ data: z.object({ result: z.array(z.unknown()) }) });
+
+/** How many series an answer has, of whatever kind it is. */
+export function seriesIn({ status, body }: Pick<Asked, "status" | "body">): number {
+  return status === 200 ? (ANSWERED.safeParse(jsonIn(body)).data?.data.result.length ?? 0) : 0;
+}
+
 /** Samples in the answers to LOOK_QUERIES. A process that was not scraped at a known time shows nothing. */
 export function samplesIn(asked: readonly Asked[]): Sample[] {
   const [values = [], scrapes = []] = LOOK_QUERIES.map((query) => asked.filter((one) => one.query === query).flatMap(vectorIn));

@@ -33,6 +33,7 @@ export interface ScenarioResult {
   /** As the load balancer counted them. */
   readonly requests: Readonly<Record<Track, number>>;
   readonly errors: { readonly ofCandidate: number; readonly ofOthers: number };
+  readonly emptyCharts: readonly string[];
 }
 
 const MAIN = join(REPOSITORY, "tools/canary/dist/main.js");
@@ -87,8 +88,10 @@ function canary(env: Readonly<Record<string, string>>, args: readonly string[]):
   return new Promise((resolve, reject) => child.once("error", reject).once("exit", resolve));
 }
 
-/** Whether the release ended as it must, for the right reason and with evidence that holds. */
-export function isAsExpected({ scenario, outcome, cause, isVerified, errors }: ScenarioResult): boolean {
+/** Whether the release ended as it must, for the right reason, with evidence that holds and, once promoted, with data in every chart. */
+export function isAsExpected({ scenario, outcome, cause, isVerified, errors, emptyCharts }: ScenarioResult): boolean {
   const unexplained = scenario.breaks === undefined ? errors.ofCandidate + errors.ofOthers : errors.ofOthers;
-  return outcome !== undefined && scenario.ends.includes(outcome) && (scenario.because?.test(cause) ?? true) && isVerified && unexplained === 0;
+  // What ends early has not shown everything yet.
+  const hasShownAll = outcome !== "promoted" || emptyCharts.length === 0;
+  return outcome !== undefined && scenario.ends.includes(outcome) && (scenario.because?.test(cause) ?? true) && isVerified && unexplained === 0 && hasShownAll;
 }

@@ -4,7 +4,7 @@ import { table } from "./table.js";
 
 const resultOf = (name: string, of: Partial<ScenarioResult> = {}): ScenarioResult => ({
   scenario: scenariosNamed([name])[0], outcome: "rolled_back", exitCode: 3, cause: "cross_tenant_reached: 1 of what must never happen", isVerified: true,
-  tookS: 30.4, breachToZeroS: 1.26, requests: { canary: 120, stable: 240 }, errors: { ofCandidate: 2, ofOthers: 0 }, ...of,
+  tookS: 30.4, breachToZeroS: 1.26, requests: { canary: 120, stable: 240 }, errors: { ofCandidate: 2, ofOthers: 0 }, emptyCharts: [], ...of,
 });
 
 describe("the scenarios of the demo", () => {
@@ -23,6 +23,7 @@ describe("the scenarios of the demo", () => {
     expect(isAsExpected(resultOf("cross-tenant", { errors: { ofCandidate: 0, ofOthers: 1 } }))).toBe(false);
     expect(isAsExpected(resultOf("healthy", { outcome: "promoted", cause: "", errors: { ofCandidate: 0, ofOthers: 0 } }))).toBe(true);
     expect(isAsExpected(resultOf("healthy", { outcome: "promoted", cause: "" }))).toBe(false);
+    expect(isAsExpected(resultOf("healthy", { outcome: "promoted", cause: "", errors: { ofCandidate: 0, ofOthers: 0 }, emptyCharts: ["errors"] }))).toBe(false);
   });
 
   it("are a table with what was measured", () => {
