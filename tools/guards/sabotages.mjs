@@ -741,9 +741,9 @@ export const SABOTAGES = [
     test: { kind: "e2e", project: "apps/gateway", spec: "leaks", turnsRed: "is in no line that any process wrote", beside: ["is answered to its owner", "is refused in every way"] },
   },
   {
-    name: "a gateway that is told to stop stays ready",
+    name: "a gateway that is told to stop stays ready over gRPC",
     file: "apps/gateway/src/main.ts",
-    find: "      drain.begin();\n      standard.setServing(false);\n",
+    find: "      standard.setServing(false);\n",
     replace: "",
     test: { kind: "e2e", project: "apps/gateway", spec: "stopping", turnsRed: "says first that it is not ready, and answers meanwhile, on connections that it does not keep", beside: "ends with exit code 0 and leaves no call unanswered" },
   },
@@ -967,7 +967,7 @@ export const SABOTAGES = [
     file: "apps/indexer/src/erasure-receipts.ts",
     find: 'signed: signed ?? "",',
     replace: 'signed: signed === undefined ? "" : `${signed.slice(0, signed.lastIndexOf("."))}.`,',
-    test: { kind: "integration", project: "apps/indexer", spec: "erasure-receipts", turnsRed: "is signed for its tenant" },
+    test: { kind: "integration", project: "apps/indexer", spec: "erasure-receipts", turnsRed: "is signed for its tenant", beside: "does not call a version destroyed that this process holds" },
   },
   {
     name: "receipt taken for another user's",
@@ -988,7 +988,7 @@ export const SABOTAGES = [
     file: "libs/storage/src/root-key-store.ts",
     find: "if (wrapped > 0) {",
     replace: "if (wrapped < 0) {",
-    test: { kind: "integration", project: "libs/storage", spec: "root-key-store", turnsRed: "is refused while a living tenant's key is wrapped by it" },
+    test: { kind: "integration", project: "libs/storage", spec: "root-key-store", turnsRed: "is refused while a living tenant's key is wrapped by it", beside: "runs once at a time" },
   },
   {
     name: "destroyed root key version that still wraps",
