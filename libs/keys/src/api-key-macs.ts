@@ -39,10 +39,10 @@ export class ApiKeyMacs {
   readonly #current: MacKeys;
   readonly #all: readonly MacKeys[];
 
-  /** rootKey: the version that MACs are made under. older: those that a MAC may be of, too. */
-  constructor(rootKey: SecretBytes, older: readonly SecretBytes[] = []) {
-    this.#current = macKeysOf(rootKey);
-    this.#all = [this.#current, ...older.map(macKeysOf)];
+  /** root: the version of the root key that MACs are made under, or who has its keys. older: of those that a MAC may be of, too. */
+  constructor(root: SecretBytes | ApiKeyMacs, older: readonly ApiKeyMacs[] = []) {
+    this.#current = root instanceof ApiKeyMacs ? root.#current : macKeysOf(root);
+    this.#all = [this.#current, ...older.map((macs) => macs.#current)];
   }
 
   /** 32 bytes over every column. */

@@ -1,6 +1,5 @@
 import { existsSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
-import type { SecretBytes } from "@memseal/crypto";
 import { StartupError } from "@memseal/errors";
 import { ApiKeyMacs } from "./api-key-macs.js";
 import { FileProvider } from "./file-provider.js";
@@ -18,7 +17,8 @@ export interface RootKeyVersion {
 }
 
 interface HeldVersion extends RootKeyVersion {
-  readonly secret: SecretBytes;
+  /** Of this version alone. */
+  readonly macs: ApiKeyMacs;
 }
 
 /**
@@ -114,7 +114,12 @@ export class FileRootKeys implements RootKeys {
 
 function load(version: number, file: string): HeldVersion {
   const secret = loadSecret(file);
-  return { version, file, secret, provider: new FileProvider(secret) };
+  // What is derived of it lies outside of JavaScript; the key itself is not kept.
+  try {
+    return { version, file, provider: new FileProvider(secret), macs: new ApiKeyMacs(secret) };
+  } finally {
+    secret.zero();
+  }
 }
 
 /** None of a file that is not as it must be: a service that runs is not to stop for it. It is looked at again. */
@@ -127,5 +132,5 @@ function tryLoad(version: number, file: string): HeldVersion[] {
 }
 
 function macsOf([newest, ...older]: readonly HeldVersion[]): ApiKeyMacs {
-  return new ApiKeyMacs(newest.secret, older.map(({ secret }) => secret));
+  return new ApiKeyMacs(newest.macs, older.map(({ macs }) => macs));
 }
