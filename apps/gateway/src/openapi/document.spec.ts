@@ -15,6 +15,7 @@ import { Validator } from "@seriousme/openapi-schema-validator";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import addFormats from "ajv-formats";
 import { gatewayConfig } from "../config.js";
+import { Drain } from "../drain.js";
 import { GatewayMetrics } from "../gateway-metrics.js";
 import { GatewayModule } from "../gateway.module.js";
 import { createHttpServer, prepareHttpServer } from "../http-server.js";
@@ -168,7 +169,7 @@ async function servedRoutes(): Promise<string[]> {
     });
     const options: Readonly<NestApplicationOptions> = { logger: false, bodyParser: false };
     const app = await NestFactory.create<NestFastifyApplication>(GatewayModule.create(config, TransportSecurity.LOOPBACK, log), adapter, options);
-    prepareHttpServer(adapter, app.get(GatewayMetrics));
+    prepareHttpServer(adapter, app.get(GatewayMetrics), app.get(Drain));
     await app.init();
     await app.close();
     return routes.filter((route) => !route.startsWith("HEAD "));
