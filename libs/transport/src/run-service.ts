@@ -57,7 +57,7 @@ export async function runService(log: Logger, start: () => Promise<RunningServic
 
 interface StopRequest {
   /** Gives the stop more time than it had. */
-  postpone(ms: number): void;
+  readonly postpone: (ms: number) => void;
 }
 
 /** Resolves when this process is asked to stop; from then on it ends by itself after `stopWithinMs`. */

@@ -44,8 +44,10 @@ class Operator {
   }
 
   async says(text: string, withinMs = 60_000): Promise<void> {
-    for (const giveUpAtMs = Date.now() + withinMs; !this.output.includes(text); await delay(50)) {
+    const giveUpAtMs = Date.now() + withinMs;
+    while (!this.output.includes(text)) {
       if (Date.now() > giveUpAtMs || this.child.exitCode !== null) throw new Error(`it never said "${text}":\n${this.output}`);
+      await delay(50);
     }
   }
 }
