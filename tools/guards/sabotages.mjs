@@ -1070,8 +1070,8 @@ export const SABOTAGES = [
   {
     name: "approval's report altered beside its signature",
     file: "tools/canary/src/approve/report.ts",
-    find: "const payload = openEnvelope(envelope, PAYLOAD_TYPE, publicKey);",
-    replace: 'void openEnvelope; void publicKey; const payload = Buffer.from((envelope as Envelope).payload, "base64");',
+    find: "const payload = openSignedText(text, basename(file), PAYLOAD_TYPE, publicKey);",
+    replace: 'void openSignedText; void publicKey; const payload = Buffer.from((jsonOf(text, basename(file)) as { payload: string }).payload, "base64");',
     test: { kind: "unit", project: "tools/canary", spec: "report", turnsRed: "a report that was tampered with does not open: a figure", beside: "opens as it was written" },
   },
   {

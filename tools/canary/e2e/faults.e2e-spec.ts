@@ -4,12 +4,14 @@ import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { GUARDRAILS, partsOf, type GuardrailId } from "@memseal/guardrails";
 import { runToExit } from "@memseal/transport/testing";
-import { Installation, type RunningApp } from "./installation.js";
+import { Installation } from "../src/demo/installation.js";
+import { Services, type RunningApp } from "./services.js";
 
 /** Longer than a fault takes to see its file. */
 const BEGIN_MS = 400;
 
 let installation: Installation;
+let services: Services;
 let indexer: RunningApp;
 let stable: RunningApp;
 let ann: string;
@@ -17,14 +19,16 @@ let bob: string;
 
 beforeAll(async () => {
   installation = await Installation.start();
-  indexer = await installation.startIndexer();
-  stable = await installation.startGateway(indexer);
+  services = new Services(installation);
+  indexer = await services.startIndexer();
+  stable = await services.startGateway(indexer);
   [ann, bob] = [await installation.createKey("ann"), await installation.createKey("bob")];
   expect((await post(stable, ann, "", { memories: [{ text: "Ann keeps walnuts in the cellar", vector: [1, 0] }] })).status).toBe(201);
   expect((await post(stable, bob, "", { memories: [{ text: "Bob sells walnuts on Sundays", vector: [1, 0] }] })).status).toBe(201);
 });
 
 afterAll(async () => {
+  await services.stop();
   await installation.stop();
 });
 
@@ -71,7 +75,7 @@ async function counted({ metrics }: RunningApp, id: GuardrailId): Promise<{ tria
 
 /** Variables of a candidate with a fault, and what begins it. */
 function candidate(fault: string): { change: { fault: string; env: Record<string, string> }; begin: () => Promise<void> } {
-  const path = join(installation.database.dir, `${fault}.begins`);
+  const path = join(installation.dir, `${fault}.begins`);
   return {
     change: { fault, env: { MEMSEAL_TRACK: "canary", MEMSEAL_FAULT_FILE: path } },
     begin: async () => {
@@ -84,7 +88,7 @@ function candidate(fault: string): { change: { fault: string; env: Record<string
 describe("a candidate with a rehearsed fault", () => {
   it("fails three searches in ten: errors", async () => {
     const { change, begin } = candidate("errors");
-    const gateway = await installation.startGateway(indexer, change);
+    const gateway = await services.startGateway(indexer, change);
     expect((await searches(gateway, 30)).map(({ status }) => status)).toEqual(Array(30).fill(200));
     expect(await counted(gateway, "errors")).toEqual({ trials: 30, breaches: 0 });
     await begin();
@@ -98,7 +102,7 @@ describe("a candidate with a rehearsed fault", () => {
 
   it("takes 400 ms more for each search: slow", async () => {
     const { change, begin } = candidate("slow");
-    const gateway = await installation.startGateway(indexer, change);
+    const gateway = await services.startGateway(indexer, change);
     await searches(gateway, 20);
     const before = await counted(gateway, "query_latency");
     // A shared machine may be slow for a moment.
@@ -112,8 +116,8 @@ describe("a candidate with a rehearsed fault", () => {
 
   it("is given one row of another tenant, which no caller sees: cross-tenant", async () => {
     const { change, begin } = candidate("cross-tenant");
-    const faulty = await installation.startIndexer(change);
-    const gateway = await installation.startGateway(faulty);
+    const faulty = await services.startIndexer(change);
+    const gateway = await services.startGateway(faulty);
     const texts = async (): Promise<string[]> => (await Promise.all([search(gateway, ann), search(gateway, bob)])).flatMap(({ body }) => body.results?.map(({ memory }) => memory.text) ?? []);
     expect(await texts()).toEqual(["Ann keeps walnuts in the cellar", "Bob sells walnuts on Sundays"]);
     expect((await counted(faulty, "cross_tenant_reached")).breaches).toBe(0);
@@ -129,8 +133,8 @@ describe("a candidate with a rehearsed fault", () => {
 
   it("opens no row that the stable release opens: decrypt", async () => {
     const { change, begin } = candidate("decrypt");
-    const faulty = await installation.startIndexer(change);
-    const gateway = await installation.startGateway(faulty);
+    const faulty = await services.startIndexer(change);
+    const gateway = await services.startGateway(faulty);
     expect((await search(gateway)).body).toMatchObject({ results: [{ memory: { text: "Ann keeps walnuts in the cellar" } }], integrity_failures: 0 });
     expect((await counted(faulty, "integrity_failures")).breaches).toBe(0);
     await begin();
@@ -143,7 +147,7 @@ describe("a candidate with a rehearsed fault", () => {
 
   it("works and answers no scrape: silent-metrics", async () => {
     const { change, begin } = candidate("silent-metrics");
-    const gateway = await installation.startGateway(indexer, change);
+    const gateway = await services.startGateway(indexer, change);
     expect((await counted(gateway, "errors")).breaches).toBe(0);
     await begin();
     await expect(fetch(`http://${gateway.metrics}/metrics`, { signal: AbortSignal.timeout(1_000) })).rejects.toMatchObject({ name: "TimeoutError" });
@@ -152,7 +156,7 @@ describe("a candidate with a rehearsed fault", () => {
   });
 
   it("has its fault from the start where no file is named", async () => {
-    const gateway = await installation.startGateway(indexer, { fault: "slow" });
+    const gateway = await services.startGateway(indexer, { fault: "slow" });
     expect((await search(gateway)).ms).toBeGreaterThanOrEqual(400);
   });
 });

@@ -8,9 +8,9 @@ import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { envelopeText, openEnvelope, signEnvelope } from "../src/bundle/dsse.js";
 import { MANIFEST_FILE, manifestLine, NOTHING_BEFORE, parseFacts, PAYLOAD_TYPE, sha256, SIGNATURE_FILE, type ManifestEntry } from "../src/bundle/manifest.js";
-import { REPOSITORY } from "../src/demo/release-build.js";
 import type { Rehearsal } from "../src/demo/rehearsal.js";
 import { Stage } from "../src/demo/stage.js";
+import { ROOT } from "../src/repository.js";
 import { verifyEvidence } from "../src/verify/verify-evidence.js";
 
 const MAIN = fileURLToPath(new URL("../dist/main.js", import.meta.url));
@@ -73,7 +73,7 @@ withEverything(`a release behind HAProxy, watched by Prometheus${canRun ? "" : "
 
   beforeAll(async () => {
     dir = mkdtempSync(join(tmpdir(), "memseal-release-"));
-    stage = await Stage.start({ stable: REPOSITORY, users: 10 });
+    stage = await Stage.start({ stable: ROOT, users: 10 });
   });
   afterAll(async () => {
     await stage.stop();
@@ -91,7 +91,7 @@ withEverything(`a release behind HAProxy, watched by Prometheus${canRun ? "" : "
 
     beforeAll(async () => {
       evidence = join(dir, "little");
-      rehearsal = await stage.rehearse(REPOSITORY);
+      rehearsal = await stage.rehearse(ROOT);
       privateKeyPem = readFileSync(rehearsal.env["MEMSEAL_CANARY_SIGNING_KEY_FILE"] ?? "", "utf8");
       operator = Operator.runs(rehearsal.env, "run", ...RUN, "--evidence", evidence, "--load", "4");
       await operator.exitCode();
@@ -235,7 +235,7 @@ withEverything(`a release behind HAProxy, watched by Prometheus${canRun ? "" : "
 
   it("is taken back at Ctrl-C, and `status` and `abort` tell of it", async () => {
     const evidence = join(dir, "aborted");
-    const rehearsal = await stage.rehearse(REPOSITORY);
+    const rehearsal = await stage.rehearse(ROOT);
     try {
       const operator = Operator.runs(rehearsal.env, "run", ...RUN, "--evidence", evidence, "--load", "4");
       await operator.says("5% of the traffic goes to the candidate");
@@ -255,7 +255,7 @@ withEverything(`a release behind HAProxy, watched by Prometheus${canRun ? "" : "
 
   it("whose runner was killed is taken back by `abort`, and leaves no evidence that counts", async () => {
     const evidence = join(dir, "killed");
-    const rehearsal = await stage.rehearse(REPOSITORY);
+    const rehearsal = await stage.rehearse(ROOT);
     try {
       const operator = Operator.runs(rehearsal.env, "run", ...RUN, "--evidence", evidence, "--load", "4");
       await operator.says("5% of the traffic goes to the candidate");
@@ -274,7 +274,7 @@ withEverything(`a release behind HAProxy, watched by Prometheus${canRun ? "" : "
 
   it("of a candidate that fails a third of its requests is rolled back for that, and no caller of stable notices", async () => {
     const evidence = join(dir, "errors");
-    const rehearsal = await stage.rehearse(REPOSITORY, { name: "errors", service: "gateway" });
+    const rehearsal = await stage.rehearse(ROOT, { name: "errors", service: "gateway" });
     try {
       rehearsal.beginFault();
       const operator = Operator.runs(rehearsal.env, "run", ...RUN, "--evidence", evidence, "--load", "8");

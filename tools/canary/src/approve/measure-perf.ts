@@ -1,7 +1,8 @@
+import { ROOT } from "../repository.js";
 import type { Measured } from "./approval.js";
 import { BENCHES, runBench, type BenchRun } from "./benches.js";
 import { perfFigures } from "./perf.js";
-import { build, ROOT } from "./workspace.js";
+import { build } from "./workspace.js";
 
 /** Runs benches one after the other. Those not among `benches` are left out, and the approval fails. */
 export async function measurePerf(benches: readonly string[]): Promise<Measured> {

@@ -2,13 +2,13 @@ import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { z } from "zod";
 import { UsageError } from "../commands/command.js";
+import { git, namedReleases, ROOT } from "../repository.js";
 import type { Measured } from "./approval.js";
 import { BENCHES, runBench } from "./benches.js";
 import { atMost } from "./figure.js";
 import { abba, benchFigures, evalFigures, evalOf, noEvalFigure, type EvalRun, type Round, type Side } from "./regression.js";
-import { build, git, ROOT } from "./workspace.js";
+import { build } from "./workspace.js";
 
 export interface RegressionOptions {
   /** A commit, or a version of deploy/releases.json. */
@@ -75,11 +75,8 @@ function install(root: string): void {
   if (status !== 0) throw new Error("stable's packages could not be installed");
 }
 
-const RELEASES = z.object({ releases: z.array(z.object({ version: z.string(), commit: z.string() })) });
-
 function commitOf(stable: string): string {
-  const { releases } = RELEASES.parse(JSON.parse(readFileSync(join(ROOT, "deploy/releases.json"), "utf8")));
-  const named = releases.find(({ version }) => version === stable)?.commit ?? stable;
+  const named = namedReleases().find(({ version }) => version === stable)?.commit ?? stable;
   try {
     return git("rev-parse", "--verify", "--quiet", "--end-of-options", `${named}^{commit}`);
   } catch (error) {

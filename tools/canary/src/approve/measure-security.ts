@@ -3,12 +3,13 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { z } from "zod";
 import { UsageError } from "../commands/command.js";
+import { ROOT } from "../repository.js";
 import type { Measured } from "./approval.js";
 import { ATTACKS, type AttackedPromise } from "./attacks.js";
 import { NOT_YET, outdated } from "./not-yet.js";
 import { securityFigures, suitesOf, type Sabotage } from "./security.js";
 import { nameOf, runSuite, type TestResult } from "./suites.js";
-import { build, ROOT } from "./workspace.js";
+import { build } from "./workspace.js";
 
 const SABOTAGES = z.object({
   SABOTAGES: z.array(z.object({ name: z.string(), test: z.object({ kind: z.enum(["unit", "integration", "e2e"]), project: z.string(), spec: z.string(), turnsRed: z.string() }) })),

@@ -3,7 +3,8 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { z } from "zod";
 import { BundleError } from "../bundle/bundle-error.js";
-import { envelopeText, openEnvelope, signEnvelope, type Envelope } from "../bundle/dsse.js";
+import { envelopeText, openSignedText, signEnvelope } from "../bundle/dsse.js";
+import { jsonOf } from "../bundle/json-of.js";
 import { sha256 } from "../bundle/manifest.js";
 import { passes } from "./figure.js";
 import { FINDINGS, type Findings } from "./findings.js";
@@ -57,10 +58,8 @@ function reportOf(findings: Findings): Report {
  */
 export function openReport(file: string, publicKey: KeyObject, now = new Date()): Report {
   const text = read(file);
-  const envelope = jsonOf(text, file);
-  const payload = openEnvelope(envelope, PAYLOAD_TYPE, publicKey);
-  if (envelopeText(envelope as Envelope) !== text) throw new BundleError(`${basename(file)} is not as it was written`);
-  const parsed = REPORT.safeParse(jsonOf(payload.toString(), file));
+  const payload = openSignedText(text, basename(file), PAYLOAD_TYPE, publicKey);
+  const parsed = REPORT.safeParse(jsonOf(payload.toString(), basename(file)));
   if (!parsed.success) throw new BundleError("what is signed is no report of an approval");
   const report = parsed.data;
   if (basename(file) !== reportName(report)) throw new BundleError(`${basename(file)} is the report ${reportName(report)}`);
@@ -78,13 +77,5 @@ function read(file: string): string {
     return readFileSync(file, "utf8");
   } catch (error) {
     throw new BundleError(`${basename(file)} is missing`, { cause: error });
-  }
-}
-
-function jsonOf(text: string, file: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw new BundleError(`${basename(file)} is no JSON`, { cause: error });
   }
 }

@@ -1,6 +1,7 @@
 import { createHash, createPublicKey, sign, verify, type KeyObject } from "node:crypto";
 import { z } from "zod";
 import { BundleError } from "./bundle-error.js";
+import { jsonOf } from "./json-of.js";
 
 /** A signed payload. Source: DSSE 1.0.2, https://github.com/secure-systems-lab/dsse, envelope.md. */
 export type Envelope = z.infer<typeof ENVELOPE>;
@@ -39,6 +40,17 @@ export function openEnvelope(json: unknown, payloadType: string, publicKey: KeyO
     throw new BundleError(`the signature is not of the key ${keyIdOf(publicKey)}`);
   }
   return bytes;
+}
+
+/**
+ * The payload of a signed file. name: as the file is told of.
+ * @throws BundleError as openEnvelope does, and where it is not written as envelopeText writes it: nothing may stand in it that nobody signed
+ */
+export function openSignedText(text: string, name: string, payloadType: string, publicKey: KeyObject): Buffer {
+  const envelope = jsonOf(text, name);
+  const payload = openEnvelope(envelope, payloadType, publicKey);
+  if (envelopeText(envelope as Envelope) !== text) throw new BundleError(`${name} is not as it was written`);
+  return payload;
 }
 
 /** As it is written to a file, and must be found there. */

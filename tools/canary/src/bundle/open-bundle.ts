@@ -2,7 +2,8 @@ import type { KeyObject } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { join, relative, sep } from "node:path";
 import { BundleError } from "./bundle-error.js";
-import { envelopeText, openEnvelope, type Envelope } from "./dsse.js";
+import { openSignedText } from "./dsse.js";
+import { jsonOf } from "./json-of.js";
 import { Chain, HEADER, MANIFEST_FILE, PAYLOAD_TYPE, parseFacts, sha256, SIGNATURE_FILE, type BundleFacts, type BundleHeader, type ManifestEntry } from "./manifest.js";
 import { headerText } from "./recorder.js";
 
@@ -44,10 +45,7 @@ export function openBundle(dir: string, { publicKey, now = new Date() }: OpenOpt
 }
 
 function signedFacts(text: string, publicKey: KeyObject): BundleFacts {
-  const envelope = jsonOf(text, SIGNATURE_FILE);
-  const payload = openEnvelope(envelope, PAYLOAD_TYPE, publicKey);
-  if (envelopeText(envelope as Envelope) !== text) throw new BundleError(`${SIGNATURE_FILE} is not as it was written`);
-  return parseFacts(payload);
+  return parseFacts(openSignedText(text, SIGNATURE_FILE, PAYLOAD_TYPE, publicKey));
 }
 
 function read(dir: string, file: string): Buffer {
@@ -88,12 +86,4 @@ function assertHeader(file: string, text: string, { release, mode, time_scale }:
   const json = jsonOf(file.endsWith(".jsonl") ? text.slice(0, text.indexOf("\n")) : text, file);
   const header = HEADER.safeParse((json as { header?: unknown } | null)?.header);
   if (!header.success || headerText(header.data) !== headerText(expected)) throw new BundleError(`${file} is of another release, mode or time scale`);
-}
-
-function jsonOf(text: string, file: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw new BundleError(`${file} is no JSON`, { cause: error });
-  }
 }

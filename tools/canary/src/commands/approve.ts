@@ -5,7 +5,7 @@ import { BENCHES } from "../approve/benches.js";
 import { measurePerf } from "../approve/measure-perf.js";
 import { measureRegression } from "../approve/measure-regression.js";
 import { measureSecurity } from "../approve/measure-security.js";
-import { ROOT } from "../approve/workspace.js";
+import { ROOT } from "../repository.js";
 import { BundleError } from "../bundle/bundle-error.js";
 import { UsageError, type Command } from "./command.js";
 

@@ -7,16 +7,23 @@ import { ApiKeyMacs, loadSecret } from "@memseal/keys";
 import { createApiKey } from "@memseal/storage";
 import { startTestDatabase, type EmbeddedTestDatabase } from "@memseal/storage/testing";
 import { freePort, startProcess, type ServiceProcess } from "@memseal/transport/testing";
+import { ROOT } from "../repository.js";
 import type { Service } from "../services.js";
 import type { Track } from "../world.js";
 import type { TrackAddresses } from "./haproxy.js";
 import type { Target } from "./monitoring.js";
-import { REPOSITORY } from "./release-build.js";
 
 /** A fault of tools/canary/faults, and the service that has it. */
 export interface Fault {
   readonly name: string;
   readonly service: Service;
+}
+
+export interface ServiceOptions {
+  /** Of the repository, built. */
+  readonly folder: string;
+  readonly fault?: string;
+  readonly env: Readonly<Record<string, string>>;
 }
 
 export interface ReleaseOptions {
@@ -41,7 +48,7 @@ export function faultFileIn(dir: string): string {
   return join(dir, "fault");
 }
 
-const faultScript = (name: string): string => join(REPOSITORY, "tools/canary/dist/faults", `${name}.js`);
+const faultScript = (name: string): string => join(ROOT, "tools/canary/dist/faults", `${name}.js`);
 
 /** A database and the secrets of an installation, on which any number of releases run. */
 export class Installation {
@@ -80,30 +87,36 @@ export class Installation {
     return formatApiKey(key);
   }
 
-  async startRelease(options: ReleaseOptions): Promise<RunningRelease> {
+  /** Of what lies beside the database; gone with it. */
+  get dir(): string {
+    return this.database.dir;
+  }
+
+  /** A process of a repository that is built, with the secrets and the connections that its service has. fault: the name of one to run it with. */
+  startService(service: Service, { folder, fault, env }: ServiceOptions): Promise<ServiceProcess> {
+    const main = join(folder, "apps", service, "dist/main.js");
+    const [script, args] = fault === undefined ? [main, []] : [faultScript(fault), [main]];
+    return startProcess(script, { ...this.#own(service), ...env }, { args });
+  }
+
+  async startRelease({ folder, track, fault, faultFile }: ReleaseOptions): Promise<RunningRelease> {
     const [http, grpc, indexer, indexerMetrics, reranker, rerankerMetrics] = await Promise.all(Array.from({ length: 6 }, async () => `127.0.0.1:${await freePort()}`));
+    const start = (service: Service, env: Readonly<Record<string, string>>): Promise<ServiceProcess> => {
+      const isFaulty = fault?.service === service;
+      const begins: Record<string, string> = isFaulty && faultFile !== undefined ? { MEMSEAL_FAULT_FILE: faultFile } : {};
+      return this.startService(service, { folder, ...(isFaulty && { fault: fault.name }), env: { ...env, MEMSEAL_TRACK: track, ...begins } });
+    };
     const started = await Promise.all([
-      run(options, "gateway", {
+      start("gateway", {
         MEMSEAL_HTTP_ADDRESS: http,
         MEMSEAL_GRPC_ADDRESS: grpc,
         MEMSEAL_INDEXER_ADDRESS: indexer,
         MEMSEAL_RERANKER_ADDRESS: reranker,
-        MEMSEAL_TENANT_SECRET_FILE: this.files.tenantSecret,
-        MEMSEAL_PEPPER_FILE: this.files.pepper,
-        MEMSEAL_ASSERTION_KEY_FILE: this.files.privateKey,
         // Two releases, their load and what watches them share this machine: it is slower than the 250 ms that production allows.
         MEMSEAL_RERANK_TIMEOUT_MS: "5000",
       }),
-      run(options, "indexer", {
-        MEMSEAL_INDEXER_ADDRESS: indexer,
-        MEMSEAL_METRICS_ADDRESS: indexerMetrics,
-        DATABASE_URL: this.database.urls.app,
-        DATABASE_AUTH_URL: this.database.urls.auth,
-        DATABASE_SCHEDULER_URL: this.database.urls.scheduler,
-        MEMSEAL_ROOT_KEY_FILE: this.files.rootKey,
-        MEMSEAL_ASSERTION_PUBLIC_KEY_FILES: this.files.publicKey,
-      }),
-      run(options, "reranker", {
+      start("indexer", { MEMSEAL_INDEXER_ADDRESS: indexer, MEMSEAL_METRICS_ADDRESS: indexerMetrics }),
+      start("reranker", {
         MEMSEAL_RERANKER_ADDRESS: reranker,
         MEMSEAL_METRICS_ADDRESS: rerankerMetrics,
         MEMSEAL_DEVICE: "cpu",
@@ -111,7 +124,6 @@ export class Installation {
         MEMSEAL_RERANK_WORKERS: "1",
       }),
     ]);
-    const { track } = options;
     return {
       addresses: { http, grpc },
       targets: [{ service: "gateway", track, address: http }, { service: "indexer", track, address: indexerMetrics }, { service: "reranker", track, address: rerankerMetrics }],
@@ -125,11 +137,21 @@ export class Installation {
   stop(): Promise<void> {
     return this.database.stop();
   }
-}
 
-function run({ folder, track, fault, faultFile }: ReleaseOptions, service: Service, env: Record<string, string>): Promise<ServiceProcess> {
-  const main = join(folder, "apps", service, "dist/main.js");
-  const isFaulty = fault?.service === service;
-  const [script, args] = isFaulty ? [faultScript(fault.name), [main]] : [main, []];
-  return startProcess(script, { ...env, MEMSEAL_TRACK: track, ...(isFaulty && faultFile !== undefined ? { MEMSEAL_FAULT_FILE: faultFile } : {}) }, { args });
+  #own(service: Service): Record<string, string> {
+    switch (service) {
+      case "gateway":
+        return { MEMSEAL_TENANT_SECRET_FILE: this.files.tenantSecret, MEMSEAL_PEPPER_FILE: this.files.pepper, MEMSEAL_ASSERTION_KEY_FILE: this.files.privateKey };
+      case "indexer":
+        return {
+          DATABASE_URL: this.database.urls.app,
+          DATABASE_AUTH_URL: this.database.urls.auth,
+          DATABASE_SCHEDULER_URL: this.database.urls.scheduler,
+          MEMSEAL_ROOT_KEY_FILE: this.files.rootKey,
+          MEMSEAL_ASSERTION_PUBLIC_KEY_FILES: this.files.publicKey,
+        };
+      case "reranker":
+        return {};
+    }
+  }
 }

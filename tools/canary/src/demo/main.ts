@@ -2,7 +2,8 @@
 import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { builtFolder, candidateVersion, newestRelease, REPOSITORY } from "./release-build.js";
+import { ROOT } from "../repository.js";
+import { builtFolder, candidateVersion, newestRelease } from "./release-build.js";
 import { isAsExpected, runScenario, type ScenarioResult } from "./run-scenario.js";
 import { scenariosNamed } from "./scenarios.js";
 import { Stage } from "./stage.js";
@@ -27,7 +28,7 @@ const results: ScenarioResult[] = [];
 try {
   for (const scenario of scenarios) {
     console.log(`\n== ${scenario.name}, time scale ${TIME_SCALE}, ${REQUESTS_PER_S} requests a second`);
-    results.push(await runScenario(stage, scenario, { candidate: REPOSITORY, release, timeScale: TIME_SCALE, requestsPerS: REQUESTS_PER_S, dir }));
+    results.push(await runScenario(stage, scenario, { candidate: ROOT, release, timeScale: TIME_SCALE, requestsPerS: REQUESTS_PER_S, dir }));
   }
 } finally {
   await stage.stop();

@@ -1,30 +1,21 @@
 import { execFileSync, spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { git, namedReleases, packageVersion, ROOT, type NamedRelease } from "../repository.js";
 
-/** Of the current tree. */
-export const REPOSITORY = fileURLToPath(new URL("../../../..", import.meta.url));
 const APPS = ["@memseal/gateway", "@memseal/indexer", "@memseal/reranker"];
-
-export interface NamedRelease {
-  readonly version: string;
-  readonly commit: string;
-}
 
 /** The newest that deploy/releases.json names. */
 export function newestRelease(): NamedRelease {
-  const { releases } = JSON.parse(readFileSync(join(REPOSITORY, "deploy/releases.json"), "utf8")) as { releases: NamedRelease[] };
-  const newest = releases.at(-1);
+  const newest = namedReleases().at(-1);
   if (newest === undefined) throw new Error("deploy/releases.json names no release");
   return newest;
 }
 
 /** How the current tree is called as a candidate: its version, and the commit it is at. */
 export function candidateVersion(): string {
-  const { version } = JSON.parse(readFileSync(join(REPOSITORY, "package.json"), "utf8")) as { version: string };
-  return `v${version}+${git("rev-parse", "--short=12", "HEAD").trim()}`;
+  return `${packageVersion()}+${git("rev-parse", "--short=12", "HEAD")}`;
 }
 
 /**
@@ -37,7 +28,7 @@ export function builtFolder(commit: string, kept = join(homedir(), ".cache/memse
   const partial = `${folder}.partial`;
   rmSync(partial, { recursive: true, force: true });
   mkdirSync(partial, { recursive: true });
-  execFileSync("tar", ["-x", "-C", partial], { input: execFileSync("git", ["-C", REPOSITORY, "archive", commit], { maxBuffer: 2 ** 30 }) });
+  execFileSync("tar", ["-x", "-C", partial], { input: execFileSync("git", ["-C", ROOT, "archive", commit], { maxBuffer: 2 ** 30 }) });
   build(partial, "npm", "ci", "--no-audit", "--no-fund");
   build(partial, "npx", "nx", "run-many", "-t", "build", "-p", ...APPS, "--output-style=static");
   renameSync(partial, folder);
@@ -47,8 +38,4 @@ export function builtFolder(commit: string, kept = join(homedir(), ".cache/memse
 function build(folder: string, command: string, ...args: readonly string[]): void {
   const { status, stdout, stderr, error } = spawnSync(command, args, { cwd: folder, encoding: "utf8", env: { ...process.env, CI: "true", NX_DAEMON: "false", NX_TUI: "false", NX_NO_CLOUD: "true" } });
   if (status !== 0) throw new Error(`${command} ${args.join(" ")} failed in ${folder}:\n${`${stdout}${stderr}`.slice(-4_000)}`, { cause: error });
-}
-
-function git(...args: readonly string[]): string {
-  return execFileSync("git", ["-C", REPOSITORY, ...args], { encoding: "utf8" });
 }

@@ -2,10 +2,10 @@ import { spawn } from "node:child_process";
 import { copyFileSync } from "node:fs";
 import { join } from "node:path";
 import type { BundleFacts } from "../bundle/manifest.js";
+import { ROOT } from "../repository.js";
 import type { Track } from "../world.js";
 import { storyOf } from "./bundle-story.js";
 import type { Rehearsal } from "./rehearsal.js";
-import { REPOSITORY } from "./release-build.js";
 import type { Scenario } from "./scenarios.js";
 import type { Stage } from "./stage.js";
 import { SwitchWatch } from "./switch-watch.js";
@@ -36,7 +36,7 @@ export interface ScenarioResult {
   readonly emptyCharts: readonly string[];
 }
 
-const MAIN = join(REPOSITORY, "tools/canary/dist/main.js");
+const MAIN = join(ROOT, "tools/canary/dist/main.js");
 const OUTCOMES: Readonly<Record<number, BundleFacts["outcome"]>> = { 0: "promoted", 3: "rolled_back", 4: "inconclusive" };
 /** What goes wrong does so once the candidate has answered so many: users are warm then, and the steady load is on. */
 const WELL_REQUESTS = 200;

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { ASKED, samplesIn } from "../adapters/prometheus.js";
 import type { LookPoint } from "../report/look-point.js";
+import { secondsOf } from "../seconds.js";
 import type { Look, Release } from "./release.js";
 
 const TIME = z.iso.datetime();
@@ -35,7 +36,7 @@ export type LookInputs = Omit<LookFile, "verdict" | "action">;
 /** What a release is shown of a look. */
 export function lookOf({ at, alerts, abort, prometheus, is_warming, excused }: LookInputs): Look {
   return {
-    atS: Date.parse(at) / 1000,
+    atS: secondsOf(at),
     alerts,
     abort: abort ?? undefined,
     isWarming: is_warming,

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { LoadBalancer } from "../adapters/load-balancer.js";
 import { targetsIn, vectorIn, type Asked, type PrometheusClient, type Target } from "../adapters/prometheus.js";
+import { TRACKS } from "../world.js";
 import type { AlertWebhook } from "./alert-webhook.js";
 
 /** One thing that must be so before a release begins. */
@@ -26,7 +27,6 @@ export interface PreflightParts {
   readonly heartbeatWithinS: number;
 }
 
-const TRACKS = ["canary", "stable"] as const;
 /** What both tracks must be seen to have. */
 const EMITTED = "memseal_requests_total";
 

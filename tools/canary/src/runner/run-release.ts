@@ -6,6 +6,7 @@ import { dashboards } from "../dashboards.js";
 import type { Load } from "../load/load.js";
 import type { LookPoint } from "../report/look-point.js";
 import { reportHtml } from "../report/report.js";
+import { secondsOf } from "../seconds.js";
 import { agreementOf } from "./agreement.js";
 import type { AlertWebhook, HeardAlert } from "./alert-webhook.js";
 import { ARTIFACTS } from "./artifacts.js";
@@ -43,7 +44,6 @@ const WITHDRAW_WITHIN_MS = 60_000;
 const WITHDRAW_AGAIN_MS = 500;
 
 const now = () => new Date().toISOString();
-const secondsOf = (time: string) => Date.parse(time) / 1000;
 
 /** One release, from the first share of the traffic to its end, with everything that was seen on the way in the recorder's hands. */
 export class ReleaseRun {
@@ -182,8 +182,7 @@ export class ReleaseRun {
   /** Writes down what is known at the times that the plan names, of which several may have passed since the last look. */
   async #checkpointsDue(release: Release): Promise<void> {
     const { checkpoint_every_s: everyS, snapshots_s: snapshots } = this.parts.plan;
-    for (let dueS = everyS; dueS <= release.planS(secondsOf(this.#lastAt)); dueS += everyS) {
-      if (dueS <= this.#checkpoints * everyS) continue;
+    for (let dueS = (this.#checkpoints + 1) * everyS; dueS <= release.planS(secondsOf(this.#lastAt)); dueS += everyS) {
       await this.#checkpoint(release, dueS);
       if (snapshots.includes(dueS)) await this.#snapshot(dueS);
     }

@@ -19,6 +19,7 @@ import { decisionOf, decisionText, type Decision, type StepTaken } from "../runn
 import { HEARD, LOOK_FILE, lookOf, pointOf, type LookFile } from "../runner/look-file.js";
 import { Release } from "../runner/release.js";
 import { planOf, RELEASE_PLAN, type ReleasePlan } from "../runner/release-plan.js";
+import { secondsOf } from "../seconds.js";
 
 const TIME = z.iso.datetime();
 const SPLIT = z.looseObject({ candidatePercent: z.number(), raw: z.string() });
@@ -35,8 +36,6 @@ const ROW = z.looseObject({ n: z.number(), at: TIME });
 const WRITTEN_WITHIN_S = 60;
 /** A release that nobody looked at for so long was not watched, in seconds; or for twice as long as a series may be silent. */
 const UNSEEN_S = 30;
-
-const secondsOf = (time: string) => Date.parse(time) / 1000;
 
 /**
  * Whether the evidence of a release shows what it says: it is whole, unaltered and signed (openBundle), holds what every
