@@ -15,6 +15,8 @@ export interface SentSpan {
   readonly kind: number;
   readonly attributes: Readonly<Record<string, unknown>>;
   readonly isError: boolean;
+  /** Unix time. */
+  readonly startedAtMs: number;
   readonly durationMs: number;
 }
 
@@ -77,7 +79,7 @@ export class OtlpReceiver {
       for (const { spans } of scopeSpans) {
         for (const { traceId, spanId, parentSpanId = "", name, kind, attributes, status, startTimeUnixNano, endTimeUnixNano } of spans) {
           const durationMs = Number(BigInt(endTimeUnixNano) - BigInt(startTimeUnixNano)) / 1e6;
-          this.spans.push({ traceId, spanId, parentSpanId, name, kind, service, attributes: record(attributes), isError: status.code === 2, durationMs });
+          this.spans.push({ traceId, spanId, parentSpanId, name, kind, service, attributes: record(attributes), isError: status.code === 2, startedAtMs: Number(startTimeUnixNano) / 1e6, durationMs });
         }
       }
     }

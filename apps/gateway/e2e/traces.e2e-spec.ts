@@ -64,6 +64,7 @@ describe("traces", () => {
       `  gateway: ${INDEXER}/Put`,
       `    indexer: ${INDEXER}/Put`,
     ]);
+    expect(tree(spans).join("\n")).toMatch(/ {4}indexer: memseal\.indexer\.v1\.IndexerService\/ResolveKey\n {6}indexer: SELECT/);
     // The first search loads the index; those below find it there.
     await gateway.ask("http", { method: "search", key, json: { query: "where are the walnuts?", mode: "lexical" }, headers: { traceparent: WARMING } });
     expect(tree(spans).join("\n")).toMatch(/indexer: memseal\.indexer\.v1\.IndexerService\/Put\n(.*\n)* {6,}indexer: INSERT/);

@@ -1,11 +1,13 @@
 import type { UserHash } from "@memseal/crypto";
 import { AppError } from "@memseal/errors";
 import type { ApiKeyEvent, ApiKeyMacs, ApiKeyRow, Microseconds } from "@memseal/keys";
+import { inSpan } from "@memseal/telemetry";
 import pg from "pg";
 import { z } from "zod";
 import { toStorageError } from "./errors.js";
 import { ROLES } from "./roles.js";
 import { assertSchema } from "./start-checks.js";
+import { spanOf } from "./statement-span.js";
 
 /** Any number that nobody else uses as an advisory lock here: "api keys" as ASCII. Events continue one another. */
 const EVENTS_LOCK = "7021227407032285555";
@@ -16,6 +18,8 @@ const microseconds = (column: string) => `trunc(extract(epoch FROM ${column}) * 
 /** The columns that a lookup does not know already, as they are authenticated. */
 const COLUMNS = `user_hash AS "userHash", namespace, scopes, ${microseconds("created_at")} AS "createdAt", ${microseconds("expires_at")} AS "expiresAt",
   ${microseconds("revoked_at")} AS "revokedAt", mac`;
+
+const RESOLVE = `SELECT ${COLUMNS} FROM memseal.resolve_api_key($1, $2)`;
 
 const SELECT_ROWS = `SELECT key_id AS "keyId", secret_hash AS "secretHash", ${COLUMNS} FROM memseal.api_key`;
 
@@ -242,7 +246,7 @@ export class ApiKeyLookup {
 
   async #find(keyId: string, secretHash: Buffer): Promise<StoredRow | undefined> {
     try {
-      const { rows } = await this.pool.query<Omit<StoredRow, "keyId" | "secretHash">>(`SELECT ${COLUMNS} FROM memseal.resolve_api_key($1, $2)`, [keyId, secretHash]);
+      const { rows } = await inSpan(spanOf(RESOLVE), () => this.pool.query<Omit<StoredRow, "keyId" | "secretHash">>(RESOLVE, [keyId, secretHash]));
       return rows[0] && { ...rows[0], keyId, secretHash };
     } catch (error) {
       throw toStorageError(error);

@@ -1,9 +1,10 @@
 import { createHash } from "node:crypto";
 import type { UserHash } from "@memseal/crypto";
-import { inSpan, SpanKind, type SpanSpec } from "@memseal/telemetry";
+import { inSpan } from "@memseal/telemetry";
 import pg from "pg";
 import { ConnectionShares, type CallEnd, type Claim } from "./connection-shares.js";
 import { ForeignRowError, toStorageError } from "./errors.js";
+import { spanOf } from "./statement-span.js";
 import { assertTenantStatement } from "./tenant-statement.js";
 
 /** Told when a wall between tenants was put to the test. */
@@ -150,12 +151,6 @@ function beginAs(tenant: UserHash, mode = ""): string {
   // The type promises it; a literal in SQL is checked all the same.
   if (!/^[0-9a-f]{64}$/.test(tenant)) throw new TypeError("a tenant is 64 lower-case hex digits");
   return `BEGIN${mode}; SET LOCAL app.user_hash = '${tenant}'`;
-}
-
-/** By its first word: the rest of a statement is nobody's concern, and that which begins a transaction names the tenant. */
-function spanOf(sql: string): SpanSpec {
-  const operation = /^\s*(\w+)/.exec(sql)?.[1]?.toUpperCase() ?? "";
-  return { name: operation, kind: SpanKind.CLIENT, attributes: { "db.system.name": "postgresql", "db.operation.name": operation } };
 }
 
 function statement(sql: string, parameters: unknown[]): pg.QueryConfig {
