@@ -20,7 +20,7 @@ import { SearchMemories } from "./search-memories.js";
 import { UpdateMemory } from "./update-memory.js";
 
 const APP_CONNECTIONS = 16;
-const AUTH_CONNECTIONS = 4;
+const AUTH_CONNECTIONS = 2;
 const SCHEDULER_CONNECTIONS = 1;
 
 /** Ends what runs beside the calls, once no call runs any more. */

@@ -6,6 +6,7 @@ import pg from "pg";
 import { z } from "zod";
 import { toStorageError } from "./errors.js";
 import { ROLES } from "./roles.js";
+import { SharedConnection } from "./shared-connection.js";
 import { assertSchema } from "./start-checks.js";
 import { spanOf } from "./statement-span.js";
 
@@ -222,12 +223,16 @@ export interface ResolvedKey {
 
 /** Looks API keys up as the auth role, which can do nothing else. */
 export class ApiKeyLookup {
+  readonly #connection: SharedConnection;
+
   /** macs: those of now, since a rotation of the root key changes them. onRefused: told of each key that was found and is not authentic. */
   constructor(
-    private readonly pool: pg.Pool,
+    pool: pg.Pool,
     private readonly macs: () => ApiKeyMacs,
     private readonly onRefused: (keyId: string, authenticity: Exclude<Authenticity, "authentic">) => void,
-  ) {}
+  ) {
+    this.#connection = new SharedConnection(pool);
+  }
 
   /** Undefined for an unknown, expired or revoked key, for a wrong secret, and for a row that is not authentic alike. */
   async resolve(keyId: string, secretHash: Buffer): Promise<ResolvedKey | undefined> {
@@ -246,7 +251,7 @@ export class ApiKeyLookup {
 
   async #find(keyId: string, secretHash: Buffer): Promise<StoredRow | undefined> {
     try {
-      const { rows } = await inSpan(spanOf(RESOLVE), () => this.pool.query<Omit<StoredRow, "keyId" | "secretHash">>(RESOLVE, [keyId, secretHash]));
+      const { rows } = await inSpan(spanOf(RESOLVE), () => this.#connection.query<Omit<StoredRow, "keyId" | "secretHash">>(RESOLVE, [keyId, secretHash]));
       return rows[0] && { ...rows[0], keyId, secretHash };
     } catch (error) {
       throw toStorageError(error);
