@@ -4,7 +4,7 @@ import { appendFileSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { openReport } from "../src/approve/report.js";
+import { openReport } from "@memseal/evidence";
 
 const MAIN = fileURLToPath(new URL("../dist/main.js", import.meta.url));
 /** One suite of a few seconds stands behind it. */

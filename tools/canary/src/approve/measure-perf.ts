@@ -1,5 +1,5 @@
+import type { Measured } from "@memseal/evidence";
 import { ROOT } from "../repository.js";
-import type { Measured } from "./approval.js";
 import { BENCHES, runBench, type BenchRun } from "./benches.js";
 import { perfFigures } from "./perf.js";
 import { build } from "./workspace.js";

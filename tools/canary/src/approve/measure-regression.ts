@@ -2,11 +2,10 @@ import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { atMost, type Measured } from "@memseal/evidence";
 import { UsageError } from "../commands/command.js";
 import { git, namedReleases, ROOT } from "../repository.js";
-import type { Measured } from "./approval.js";
 import { BENCHES, runBench } from "./benches.js";
-import { atMost } from "./figure.js";
 import { abba, benchFigures, evalFigures, evalOf, noEvalFigure, type EvalRun, type Round, type Side } from "./regression.js";
 import { build } from "./workspace.js";
 

@@ -1,10 +1,10 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
+import type { Measured } from "@memseal/evidence";
 import { z } from "zod";
 import { UsageError } from "../commands/command.js";
 import { ROOT } from "../repository.js";
-import type { Measured } from "./approval.js";
 import { ATTACKS, type AttackedPromise } from "./attacks.js";
 import { NOT_YET, outdated } from "./not-yet.js";
 import { securityFigures, suitesOf, type Sabotage } from "./security.js";

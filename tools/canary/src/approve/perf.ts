@@ -1,5 +1,5 @@
+import { atLeast, atMost, type Figure } from "@memseal/evidence";
 import type { BenchFigure, BenchRun } from "./benches.js";
-import { atLeast, atMost, type Figure } from "./figure.js";
 
 /** Each figure of each bench, with the commit row it must keep. runs: by bench; undefined: it ended without figures. */
 export function perfFigures(runs: ReadonlyMap<string, BenchRun | undefined>, leftOut: number): Figure[] {

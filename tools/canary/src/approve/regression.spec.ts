@@ -1,5 +1,5 @@
+import { keepsLimit, passes } from "@memseal/evidence";
 import type { BenchRun } from "./benches.js";
-import { keepsLimit, passes } from "./figure.js";
 import { perfFigures } from "./perf.js";
 import { abba, benchFigures, evalFigures, evalOf, medianOf, noEvalFigure, type Round, type Side } from "./regression.js";
 

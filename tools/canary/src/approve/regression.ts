@@ -1,6 +1,6 @@
+import { atLeast, atMost, type Figure } from "@memseal/evidence";
 import { z } from "zod";
 import type { BenchRun } from "./benches.js";
-import { atLeast, atMost, type Figure } from "./figure.js";
 
 /** What a p95 may gain, in percent of stable's. */
 const MAX_GAIN = 10;

@@ -1,8 +1,8 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { keepsLimit, passes } from "@memseal/evidence";
 import { ATTACKS, type AttackedPromise } from "./attacks.js";
-import { keepsLimit, passes } from "./figure.js";
 import { NOT_YET, outdated } from "./not-yet.js";
 import { securityFigures, suitesOf, type SecurityEvidence } from "./security.js";
 import { nameOf, resultsOf, type Suite, type TestResult } from "./suites.js";

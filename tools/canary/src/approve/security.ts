@@ -1,5 +1,5 @@
+import { atMost, type Figure } from "@memseal/evidence";
 import type { AttackedPromise } from "./attacks.js";
-import { atMost, type Figure } from "./figure.js";
 import type { NotYet } from "./not-yet.js";
 import { nameOf, type Suite, type TestResult } from "./suites.js";
 

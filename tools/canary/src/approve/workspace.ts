@@ -1,23 +1,6 @@
 import { spawnSync } from "node:child_process";
-import { cpus, platform, release, totalmem } from "node:os";
-import { git, packageVersion } from "../repository.js";
-import { atMost, type Figure } from "./figure.js";
-import type { Findings } from "./findings.js";
-
-/** What a report says of where it was made. */
-export function subject(): Pick<Findings, "version" | "commit" | "machine"> {
-  return {
-    version: packageVersion(),
-    commit: git("rev-parse", "HEAD"),
-    machine: {
-      cpus: `${cpus().length} x ${cpus()[0]?.model ?? "unknown CPU"}`,
-      memory_gib: Math.round(totalmem() / 2 ** 30),
-      os: `${platform()} ${release()}`,
-      node: process.versions.node,
-      openssl: process.versions.openssl,
-    },
-  };
-}
+import { atMost, type Figure } from "@memseal/evidence";
+import { git } from "../repository.js";
 
 /** Reports of approvals of the same commit change nothing that is measured. */
 const BESIDE_REPORTS = ["--", ".", ":!docs/evidence"];

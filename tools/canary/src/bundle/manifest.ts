@@ -1,7 +1,6 @@
-import { createHash } from "node:crypto";
+import { EvidenceError, sha256 } from "@memseal/evidence";
 import { z } from "zod";
 import { jsonIn } from "../json.js";
-import { BundleError } from "./bundle-error.js";
 
 /** Of the folder of a bundle: one line an artifact, in the order in which they were recorded. */
 export const MANIFEST_FILE = "MANIFEST.jsonl";
@@ -55,10 +54,6 @@ export type BundleFacts = z.infer<typeof FACTS>;
 
 export const NOTHING_BEFORE = "0".repeat(64);
 
-export function sha256(bytes: Buffer | string): string {
-  return createHash("sha256").update(bytes).digest("hex");
-}
-
 /** A line of the manifest, without its line feed. */
 export function manifestLine(entry: ManifestEntry): string {
   const { n, file, bytes, sha256: hash, recorded_at, previous } = entry;
@@ -71,10 +66,10 @@ export class Chain {
   readonly #files = new Set<string>();
   #head = NOTHING_BEFORE;
 
-  /** @throws BundleError for a manifest with a line that cannot be added, or none */
+  /** @throws EvidenceError for a manifest with a line that cannot be added, or none */
   static parse(text: string): Chain {
     const lines = text.split("\n");
-    if (lines.pop() !== "" || lines.length === 0) throw new BundleError(`${MANIFEST_FILE} does not end with a whole line`);
+    if (lines.pop() !== "" || lines.length === 0) throw new EvidenceError(`${MANIFEST_FILE} does not end with a whole line`);
     const chain = new Chain();
     for (const line of lines) chain.add(line);
     return chain;
@@ -89,15 +84,15 @@ export class Chain {
     return this.#head;
   }
 
-  /** @throws BundleError for a line that is not as `manifestLine` writes it, out of its place, of a file named before or earlier than the line before */
+  /** @throws EvidenceError for a line that is not as `manifestLine` writes it, out of its place, of a file named before or earlier than the line before */
   add(line: string): void {
     const n = this.#entries.length + 1;
     const entry = parseLine(line, n);
-    if (entry.n !== n) throw new BundleError(`${MANIFEST_FILE} line ${n} is number ${entry.n}`);
-    if (entry.previous !== this.#head) throw new BundleError(`${MANIFEST_FILE} line ${n} does not follow the line before`);
-    if (this.#files.has(entry.file)) throw new BundleError(`${MANIFEST_FILE} names ${entry.file} twice`);
+    if (entry.n !== n) throw new EvidenceError(`${MANIFEST_FILE} line ${n} is number ${entry.n}`);
+    if (entry.previous !== this.#head) throw new EvidenceError(`${MANIFEST_FILE} line ${n} does not follow the line before`);
+    if (this.#files.has(entry.file)) throw new EvidenceError(`${MANIFEST_FILE} names ${entry.file} twice`);
     const before = this.#entries.at(-1);
-    if (before !== undefined && entry.recorded_at < before.recorded_at) throw new BundleError(`${MANIFEST_FILE} line ${n} is earlier than the line before`);
+    if (before !== undefined && entry.recorded_at < before.recorded_at) throw new EvidenceError(`${MANIFEST_FILE} line ${n} is earlier than the line before`);
     this.#files.add(entry.file);
     this.#entries.push(entry);
     this.#head = sha256(line);
@@ -106,13 +101,13 @@ export class Chain {
 
 function parseLine(line: string, number: number): ManifestEntry {
   const parsed = ENTRY.safeParse(jsonIn(line));
-  if (!parsed.success || manifestLine(parsed.data) !== line) throw new BundleError(`${MANIFEST_FILE} line ${number} is no entry`);
+  if (!parsed.success || manifestLine(parsed.data) !== line) throw new EvidenceError(`${MANIFEST_FILE} line ${number} is no entry`);
   return parsed.data;
 }
 
-/** @throws BundleError for anything but the facts of a bundle, written once */
+/** @throws EvidenceError for anything but the facts of a bundle, written once */
 export function parseFacts(payload: Buffer): BundleFacts {
   const parsed = FACTS.safeParse(jsonIn(payload.toString()));
-  if (!parsed.success) throw new BundleError("what is signed are not the facts of a bundle");
+  if (!parsed.success) throw new EvidenceError("what is signed are not the facts of a bundle");
   return parsed.data;
 }

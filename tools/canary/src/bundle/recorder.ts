@@ -1,9 +1,8 @@
 import type { KeyObject } from "node:crypto";
 import { closeSync, fsyncSync, mkdirSync, openSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { BundleError } from "./bundle-error.js";
-import { envelopeText, signEnvelope } from "./dsse.js";
-import { Chain, HEADER, MANIFEST_FILE, manifestLine, PAYLOAD_TYPE, sha256, SIGNATURE_FILE, type BundleFacts, type BundleHeader } from "./manifest.js";
+import { envelopeText, EvidenceError, sha256, signEnvelope } from "@memseal/evidence";
+import { Chain, HEADER, MANIFEST_FILE, manifestLine, PAYLOAD_TYPE, SIGNATURE_FILE, type BundleFacts, type BundleHeader } from "./manifest.js";
 
 /**
  * Writes the evidence of a release into a folder of its own, each artifact once and at once: what is recorded is on the disk, and its
@@ -25,11 +24,11 @@ export class BundleRecorder {
   /**
    * @param dir must not exist, or be empty
    * @param now the time; must not go back
-   * @throws BundleError for a header that is none, or a folder that holds a bundle
+   * @throws EvidenceError for a header that is none, or a folder that holds a bundle
    */
   static create(dir: string, header: BundleHeader, now: () => Date = () => new Date()): BundleRecorder {
     const parsed = HEADER.safeParse(header);
-    if (!parsed.success) throw new BundleError(`no header of a bundle: ${parsed.error.issues.map(({ path }) => path.join(".")).join(", ")}`);
+    if (!parsed.success) throw new EvidenceError(`no header of a bundle: ${parsed.error.issues.map(({ path }) => path.join(".")).join(", ")}`);
     mkdirSync(dir, { recursive: true });
     writeNew(join(dir, MANIFEST_FILE), "");
     return new BundleRecorder(dir, parsed.data, now);
@@ -46,9 +45,9 @@ export class BundleRecorder {
     this.#record(file, `${lines.join("\n")}\n`);
   }
 
-  /** Records a document that holds what `headerText` makes of the header. @throws BundleError for one that does not */
+  /** Records a document that holds what `headerText` makes of the header. @throws EvidenceError for one that does not */
   recordDocument(file: string, text: string): void {
-    if (!text.includes(headerText(this.header))) throw new BundleError(`${file} does not say which release, mode and time scale it is of`);
+    if (!text.includes(headerText(this.header))) throw new EvidenceError(`${file} does not say which release, mode and time scale it is of`);
     this.#record(file, text);
   }
 
@@ -63,7 +62,7 @@ export class BundleRecorder {
       entries: this.#chain.entries.length,
       head: this.#chain.head,
     };
-    if (facts.entries === 0) throw new BundleError("nothing was recorded");
+    if (facts.entries === 0) throw new EvidenceError("nothing was recorded");
     const envelope = signEnvelope(PAYLOAD_TYPE, Buffer.from(JSON.stringify(facts)), key);
     writeNew(join(this.dir, SIGNATURE_FILE), envelopeText(envelope));
     this.#isClosed = true;
@@ -89,7 +88,7 @@ export class BundleRecorder {
   }
 
   #assertOpen(): void {
-    if (this.#isClosed) throw new BundleError("the bundle is closed");
+    if (this.#isClosed) throw new EvidenceError("the bundle is closed");
   }
 }
 
@@ -98,13 +97,13 @@ export function headerText({ release, mode, time_scale }: BundleHeader): string 
   return `release ${release}, mode ${mode}, time scale ${time_scale}`;
 }
 
-/** @throws BundleError when there is such a file */
+/** @throws EvidenceError when there is such a file */
 function writeNew(path: string, content: string): void {
   try {
     write(path, "wx", content);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
-    throw new BundleError(`${path} is there: evidence is never overwritten`, { cause: error });
+    throw new EvidenceError(`${path} is there: evidence is never overwritten`, { cause: error });
   }
 }
 

@@ -1,12 +1,12 @@
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { approve as approved } from "../approve/approval.js";
+import { EvidenceError } from "@memseal/evidence";
+import { approveTree } from "../approve/approve-tree.js";
 import { BENCHES } from "../approve/benches.js";
 import { measurePerf } from "../approve/measure-perf.js";
 import { measureRegression } from "../approve/measure-regression.js";
 import { measureSecurity } from "../approve/measure-security.js";
 import { ROOT } from "../repository.js";
-import { BundleError } from "../bundle/bundle-error.js";
 import { UsageError, type Command } from "./command.js";
 
 const DIR = { type: "string", default: join(ROOT, "docs/evidence") } as const;
@@ -23,7 +23,7 @@ export const approve: Command = {
     try {
       return (await run(kind, args)) ? 0 : 1;
     } catch (error) {
-      if (!(error instanceof BundleError)) throw error;
+      if (!(error instanceof EvidenceError)) throw error;
       console.error(error.message);
       return 1;
     }
@@ -32,23 +32,23 @@ export const approve: Command = {
 
 /** Whether it is approved. */
 function run(kind: string | undefined, list: readonly string[]): Promise<boolean> {
-  const [args, keyFile] = [[...list], process.env["MEMSEAL_CANARY_SIGNING_KEY_FILE"]];
+  const args = [...list];
   switch (kind) {
     case "security": {
       const { only, dir } = parsed(() => parseArgs({ args, options: { dir: DIR, only: { type: "string", multiple: true } } }).values);
-      return approved({ kind, dir, keyFile }, () => measureSecurity(only));
+      return approveTree(kind, dir, () => measureSecurity(only));
     }
     case "regression": {
       const { stable, blocks, bench, dir, "without-eval": isWithoutEval } = parsed(() =>
         parseArgs({ args, options: { dir: DIR, bench: BENCH, stable: { type: "string" }, blocks: { type: "string", default: "2" }, "without-eval": { type: "boolean", default: false } } }).values);
       if (stable === undefined) throw new UsageError("--stable names what it is compared with");
       const options = { stable, benches: known(bench), blocks: wholeNumber("--blocks", blocks), isWithoutEval };
-      return approved({ kind, dir, keyFile }, () => measureRegression(options));
+      return approveTree(kind, dir, () => measureRegression(options));
     }
     case "perf": {
       const { bench, dir } = parsed(() => parseArgs({ args, options: { dir: DIR, bench: BENCH } }).values);
       const benches = known(bench);
-      return approved({ kind, dir, keyFile }, () => measurePerf(benches));
+      return approveTree(kind, dir, () => measurePerf(benches));
     }
     default:
       throw new UsageError();

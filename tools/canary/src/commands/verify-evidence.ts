@@ -1,8 +1,7 @@
 import { createPublicKey, type KeyObject } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { openReport } from "../approve/report.js";
-import { BundleError } from "../bundle/bundle-error.js";
+import { EvidenceError, openReport } from "@memseal/evidence";
 import { verifyEvidence } from "../verify/verify-evidence.js";
 import { UsageError, type Command } from "./command.js";
 
@@ -14,20 +13,20 @@ export const verify: Command = {
       console.log(`${path}: ${path.endsWith(".json") ? ofApproval(path, publicKey) : ofRelease(path, publicKey)}`);
       return 0;
     } catch (error) {
-      if (!(error instanceof BundleError)) throw error;
+      if (!(error instanceof EvidenceError)) throw error;
       console.error(`${path}: REFUSED: ${error.message}`);
       return 1;
     }
   },
 };
 
-/** @throws BundleError */
+/** @throws EvidenceError */
 function ofRelease(dir: string, publicKey: KeyObject): string {
   const { outcome, looks, steps } = verifyEvidence(dir, { publicKey });
   return `${outcome.replace("_", " ")}; whole, signed by this key, and computed again from ${looks} looks over ${steps.length} steps`;
 }
 
-/** @throws BundleError */
+/** @throws EvidenceError */
 function ofApproval(file: string, publicKey: KeyObject): string {
   const { kind, version, commit, passed, figures } = openReport(file, publicKey);
   return `${kind} approval of ${version} at ${commit.slice(0, 12)} ${passed ? "passed" : "FAILED"}; whole, signed by this key, and computed again from ${figures.length} figures`;

@@ -1,12 +1,12 @@
 import { createPrivateKey, createPublicKey, type KeyObject } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { relative } from "node:path";
-import { BundleError } from "../bundle/bundle-error.js";
-import { keyIdOf } from "../bundle/dsse.js";
+import { keyIdOf } from "./dsse.js";
+import { EvidenceError } from "./evidence-error.js";
 import { keepsLimit, passes, type Figure } from "./figure.js";
-import type { Findings, Kind } from "./findings.js";
+import type { Findings } from "./findings.js";
+import { thisMachine } from "./machine.js";
 import { assertUnwritten, writeReport } from "./report.js";
-import { changedFiles, subject } from "./workspace.js";
 
 /** What one kind of approval measures. */
 export interface Measured {
@@ -15,8 +15,7 @@ export interface Measured {
   readonly notYet?: readonly string[];
 }
 
-export interface ApprovalOptions {
-  readonly kind: Kind;
+export interface ApprovalOptions extends Pick<Findings, "kind" | "version" | "commit"> {
   /** Where reports are kept. */
   readonly dir: string;
   /** PEM of an Ed25519 private key; undefined: nothing is written. */
@@ -26,22 +25,20 @@ export interface ApprovalOptions {
 /**
  * Measures, prints every figure, and writes them down signed, whether they are good or not.
  * Returns whether it is approved: every limit kept, and signed.
- * @throws BundleError before anything is measured, where the report could not be written
+ * @throws EvidenceError before anything is measured, where the report could not be written
  */
-export async function approve({ kind, dir, keyFile }: ApprovalOptions, measure: () => Promise<Measured>): Promise<boolean> {
-  const of = { kind, ...subject() };
+export async function approve({ dir, keyFile, ...of }: ApprovalOptions, measure: () => Promise<Measured>): Promise<boolean> {
   const key = keyFile === undefined ? undefined : readKey(keyFile);
   if (key !== undefined) assertUnwritten(dir, of);
   const startedAt = new Date();
-  const { settings, figures: measured, notYet = [] } = await measure();
-  const figures = [changedFiles(of.commit), ...measured];
+  const { settings, figures, notYet = [] } = await measure();
   for (const figure of figures) console.log(lineOf(figure));
-  console.log(`${kind} approval of ${of.version} at ${of.commit.slice(0, 12)}: ${passes(figures) ? "passed" : "FAILED"}`);
+  console.log(`${of.kind} approval of ${of.version} at ${of.commit.slice(0, 12)}: ${passes(figures) ? "passed" : "FAILED"}`);
   if (key === undefined) {
     console.error("not approved: nothing is written without a key. MEMSEAL_CANARY_SIGNING_KEY_FILE must name an Ed25519 private key in PEM");
     return false;
   }
-  const findings: Findings = { ...of, started_at: startedAt.toISOString(), ended_at: new Date().toISOString(), settings: [...settings], figures, not_yet: [...notYet] };
+  const findings: Findings = { ...of, machine: thisMachine(), started_at: startedAt.toISOString(), ended_at: new Date().toISOString(), settings: [...settings], figures: [...figures], not_yet: [...notYet] };
   console.log(`written to ${relative(process.cwd(), writeReport(dir, findings, key))}, signed by the key ${keyIdOf(createPublicKey(key))}`);
   return passes(figures);
 }
@@ -50,7 +47,7 @@ function readKey(file: string): KeyObject {
   try {
     return createPrivateKey(readFileSync(file));
   } catch (error) {
-    throw new BundleError("MEMSEAL_CANARY_SIGNING_KEY_FILE names no private key in PEM", { cause: error });
+    throw new EvidenceError("MEMSEAL_CANARY_SIGNING_KEY_FILE names no private key in PEM", { cause: error });
   }
 }
 

@@ -8,7 +8,7 @@ export const FIGURE = z.strictObject({
   /** Empty: a count. */
   unit: z.string(),
   /** Absent: told, and not judged. */
-  limit: z.strictObject({ is: z.enum(["at most", "at least"]), value: z.number() }).optional(),
+  limit: z.strictObject({ is: z.enum(["at most", "below", "at least"]), value: z.number() }).optional(),
   note: z.string().optional(),
   /** What it was computed from: rounds, tests. */
   details: z.array(z.string()).optional(),
@@ -16,13 +16,21 @@ export const FIGURE = z.strictObject({
 export type Figure = z.infer<typeof FIGURE>;
 
 export const atMost = (value: number): Figure["limit"] => ({ is: "at most", value });
+export const below = (value: number): Figure["limit"] => ({ is: "below", value });
 export const atLeast = (value: number): Figure["limit"] => ({ is: "at least", value });
 
 /** Whether it keeps its limit; what has none fails nothing. */
 export function keepsLimit({ value, limit }: Figure): boolean {
   if (limit === undefined) return true;
   if (value === null) return false;
-  return limit.is === "at most" ? value <= limit.value : value >= limit.value;
+  switch (limit.is) {
+    case "at most":
+      return value <= limit.value;
+    case "below":
+      return value < limit.value;
+    case "at least":
+      return value >= limit.value;
+  }
 }
 
 /** Every limit kept, of one at least. */

@@ -1,7 +1,7 @@
 import { keepsLimit, passes, type Figure } from "./figure.js";
 import type { Findings } from "./findings.js";
 
-const TITLES: Readonly<Record<Findings["kind"], string>> = { security: "Security approval", regression: "Regression approval", perf: "Performance approval" };
+const TITLES: Readonly<Record<Findings["kind"], string>> = { security: "Security approval", regression: "Regression approval", perf: "Performance approval", gpu: "Performance approval on a GPU" };
 
 /** A report for people: everything that is signed, in the same numbers. */
 export function markdownOf(findings: Findings): string {

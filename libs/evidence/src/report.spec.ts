@@ -2,8 +2,8 @@ import { createPrivateKey, generateKeyPairSync } from "node:crypto";
 import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
-import { BundleError } from "../bundle/bundle-error.js";
-import { envelopeText, signEnvelope, type Envelope } from "../bundle/dsse.js";
+import { EvidenceError } from "./evidence-error.js";
+import { envelopeText, signEnvelope, type Envelope } from "./dsse.js";
 import { atLeast, atMost, type Figure } from "./figure.js";
 import type { Findings } from "./findings.js";
 import { openReport, writeReport, type Report } from "./report.js";
@@ -39,7 +39,7 @@ const refusal = (file: string, { key = ours.publicKey, now = NOW } = {}): string
   try {
     openReport(file, key, now);
   } catch (error) {
-    if (error instanceof BundleError) return error.message;
+    if (error instanceof EvidenceError) return error.message;
     throw error;
   }
   return "opened";
@@ -85,7 +85,7 @@ describe("a report of an approval", () => {
 
   it("is signed by an Ed25519 key or not written", () => {
     const rsa = generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey;
-    expect(() => writeReport(dir, findings(), createPrivateKey(rsa.export({ type: "pkcs8", format: "pem" })))).toThrow(BundleError);
+    expect(() => writeReport(dir, findings(), createPrivateKey(rsa.export({ type: "pkcs8", format: "pem" })))).toThrow(EvidenceError);
     expect(readdirSync(dir)).toEqual([]);
   });
 });

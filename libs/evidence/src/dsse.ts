@@ -1,7 +1,8 @@
-import { createHash, createPublicKey, sign, verify, type KeyObject } from "node:crypto";
+import { createPublicKey, sign, verify, type KeyObject } from "node:crypto";
 import { z } from "zod";
-import { BundleError } from "./bundle-error.js";
+import { EvidenceError } from "./evidence-error.js";
 import { jsonOf } from "./json-of.js";
+import { sha256 } from "./sha256.js";
 
 /** A signed payload. Source: DSSE 1.0.2, https://github.com/secure-systems-lab/dsse, envelope.md. */
 export type Envelope = z.infer<typeof ENVELOPE>;
@@ -14,7 +15,7 @@ const ENVELOPE = z.strictObject({
   signatures: z.tuple([z.strictObject({ keyid: z.string(), sig: BASE64 })]),
 });
 
-/** key: a private Ed25519 key. @throws BundleError for another kind of key */
+/** key: a private Ed25519 key. @throws EvidenceError for another kind of key */
 export function signEnvelope(payloadType: string, payload: Buffer, key: KeyObject): Envelope {
   assertEd25519(key);
   return {
@@ -26,30 +27,30 @@ export function signEnvelope(payloadType: string, payload: Buffer, key: KeyObjec
 
 /**
  * The payload, once its signature is known to be of `publicKey`.
- * @throws BundleError unless it is an envelope of this type with one valid signature of this key
+ * @throws EvidenceError unless it is an envelope of this type with one valid signature of this key
  */
 export function openEnvelope(json: unknown, payloadType: string, publicKey: KeyObject): Buffer {
   assertEd25519(publicKey);
   const parsed = ENVELOPE.safeParse(json);
-  if (!parsed.success) throw new BundleError("the signature is no DSSE envelope with one signature");
+  if (!parsed.success) throw new EvidenceError("the signature is no DSSE envelope with one signature");
   const { payload, payloadType: type, signatures: [{ keyid, sig }] } = parsed.data;
-  if (type !== payloadType) throw new BundleError(`the signature is of something else: its payload is no ${payloadType}`);
+  if (type !== payloadType) throw new EvidenceError(`the signature is of something else: its payload is no ${payloadType}`);
   const bytes = Buffer.from(payload, "base64");
   // The key id is not signed: it is compared so that it says nothing untrue, and decides nothing.
   if (!verify(null, preAuthEncoding(type, bytes), publicKey, Buffer.from(sig, "base64")) || keyid !== keyIdOf(publicKey)) {
-    throw new BundleError(`the signature is not of the key ${keyIdOf(publicKey)}`);
+    throw new EvidenceError(`the signature is not of the key ${keyIdOf(publicKey)}`);
   }
   return bytes;
 }
 
 /**
  * The payload of a signed file. name: as the file is told of.
- * @throws BundleError as openEnvelope does, and where it is not written as envelopeText writes it: nothing may stand in it that nobody signed
+ * @throws EvidenceError as openEnvelope does, and where it is not written as envelopeText writes it: nothing may stand in it that nobody signed
  */
 export function openSignedText(text: string, name: string, payloadType: string, publicKey: KeyObject): Buffer {
   const envelope = jsonOf(text, name);
   const payload = openEnvelope(envelope, payloadType, publicKey);
-  if (envelopeText(envelope as Envelope) !== text) throw new BundleError(`${name} is not as it was written`);
+  if (envelopeText(envelope as Envelope) !== text) throw new EvidenceError(`${name} is not as it was written`);
   return payload;
 }
 
@@ -60,7 +61,7 @@ export function envelopeText(envelope: Envelope): string {
 
 /** SHA-256 of the key's SubjectPublicKeyInfo, in hex. */
 export function keyIdOf(publicKey: KeyObject): string {
-  return createHash("sha256").update(publicKey.export({ type: "spki", format: "der" })).digest("hex");
+  return sha256(publicKey.export({ type: "spki", format: "der" }));
 }
 
 /** What is signed: neither type nor payload can be moved into the other. Source: DSSE, protocol.md, PAE. */
@@ -69,5 +70,5 @@ export function preAuthEncoding(payloadType: string, payload: Buffer): Buffer {
 }
 
 function assertEd25519(key: KeyObject): void {
-  if (key.asymmetricKeyType !== "ed25519") throw new BundleError("the key is no Ed25519 key");
+  if (key.asymmetricKeyType !== "ed25519") throw new EvidenceError("the key is no Ed25519 key");
 }

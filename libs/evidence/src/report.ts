@@ -2,10 +2,10 @@ import type { KeyObject } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { z } from "zod";
-import { BundleError } from "../bundle/bundle-error.js";
-import { envelopeText, openSignedText, signEnvelope } from "../bundle/dsse.js";
-import { jsonOf } from "../bundle/json-of.js";
-import { sha256 } from "../bundle/manifest.js";
+import { EvidenceError } from "./evidence-error.js";
+import { envelopeText, openSignedText, signEnvelope } from "./dsse.js";
+import { jsonOf } from "./json-of.js";
+import { sha256 } from "./sha256.js";
 import { passes } from "./figure.js";
 import { FINDINGS, type Findings } from "./findings.js";
 import { markdownOf } from "./markdown.js";
@@ -25,16 +25,16 @@ export function reportName({ kind, version, commit }: Pick<Findings, "kind" | "v
   return `${kind}-${version}-${commit.slice(0, 12)}.json`;
 }
 
-/** @throws BundleError where this approval of this commit is written already: what it found stays */
+/** @throws EvidenceError where this approval of this commit is written already: what it found stays */
 export function assertUnwritten(dir: string, of: Pick<Findings, "kind" | "version" | "commit">): void {
   for (const name of [reportName(of), markdownName(reportName(of))]) {
-    if (existsSync(join(dir, name))) throw new BundleError(`${name} is written already, and is not written over: take it away where it is no evidence of anything`);
+    if (existsSync(join(dir, name))) throw new EvidenceError(`${name} is written already, and is not written over: take it away where it is no evidence of anything`);
   }
 }
 
 /**
  * Writes a report signed with an Ed25519 key, and the same for people beside it. Returns the path of the signed one.
- * @throws BundleError for another kind of key, or where it is written already
+ * @throws EvidenceError for another kind of key, or where it is written already
  */
 export function writeReport(dir: string, findings: Findings, key: KeyObject): string {
   const report = reportOf(findings);
@@ -53,20 +53,20 @@ function reportOf(findings: Findings): Report {
 
 /**
  * Opens what writeReport wrote. publicKey: of whoever approves, from elsewhere than the report.
- * @throws BundleError for a report that is missing, altered, renamed, signed by another key, not beside its Markdown, says of itself what its
+ * @throws EvidenceError for a report that is missing, altered, renamed, signed by another key, not beside its Markdown, says of itself what its
  * figures do not, or is from the future
  */
 export function openReport(file: string, publicKey: KeyObject, now = new Date()): Report {
   const text = read(file);
   const payload = openSignedText(text, basename(file), PAYLOAD_TYPE, publicKey);
   const parsed = REPORT.safeParse(jsonOf(payload.toString(), basename(file)));
-  if (!parsed.success) throw new BundleError("what is signed is no report of an approval");
+  if (!parsed.success) throw new EvidenceError("what is signed is no report of an approval");
   const report = parsed.data;
-  if (basename(file) !== reportName(report)) throw new BundleError(`${basename(file)} is the report ${reportName(report)}`);
-  if (sha256(read(markdownName(file))) !== report.markdown_sha256) throw new BundleError(`${basename(markdownName(file))} is not as it was written`);
-  if (report.passed !== passes(report.figures)) throw new BundleError(`the report says that it ${report.passed ? "passed" : "failed"}, and its figures say otherwise`);
-  if (report.ended_at < report.started_at) throw new BundleError("the report ends before it starts");
-  if (report.ended_at > now.toISOString()) throw new BundleError("the report is from the future");
+  if (basename(file) !== reportName(report)) throw new EvidenceError(`${basename(file)} is the report ${reportName(report)}`);
+  if (sha256(read(markdownName(file))) !== report.markdown_sha256) throw new EvidenceError(`${basename(markdownName(file))} is not as it was written`);
+  if (report.passed !== passes(report.figures)) throw new EvidenceError(`the report says that it ${report.passed ? "passed" : "failed"}, and its figures say otherwise`);
+  if (report.ended_at < report.started_at) throw new EvidenceError("the report ends before it starts");
+  if (report.ended_at > now.toISOString()) throw new EvidenceError("the report is from the future");
   return report;
 }
 
@@ -76,6 +76,6 @@ function read(file: string): string {
   try {
     return readFileSync(file, "utf8");
   } catch (error) {
-    throw new BundleError(`${basename(file)} is missing`, { cause: error });
+    throw new EvidenceError(`${basename(file)} is missing`, { cause: error });
   }
 }

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { FIGURE } from "./figure.js";
 
-export const KINDS = ["security", "regression", "perf"] as const;
+export const KINDS = ["security", "regression", "perf", "gpu"] as const;
 export type Kind = (typeof KINDS)[number];
 
 /** As toISOString writes it. */
