@@ -18,7 +18,7 @@ export class IndexerEndpoint {
 
   /** name: whom its certificate must be for, where the address was looked up. onChange: told of each change of its health. */
   constructor(address: string, security: TransportSecurity, name: string | undefined, private readonly onChange: () => void) {
-    this.channel = connect(address, security, name);
+    this.channel = connect(address, security, { name });
     this.#watch();
   }
 

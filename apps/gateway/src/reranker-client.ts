@@ -22,8 +22,8 @@ export class RerankerClient {
   readonly #labels = new CallerLabels();
 
   constructor({ embedderAddress, rerankerAddress, security }: { embedderAddress: string; rerankerAddress: string; security: TransportSecurity }) {
-    this.#embedder = connect(embedderAddress, security);
-    this.#reranker = connect(rerankerAddress, security);
+    this.#embedder = connect(embedderAddress, security, { isSpread: true });
+    this.#reranker = connect(rerankerAddress, security, { isSpread: true });
   }
 
   embedQuery(call: TenantCall, text: string): Promise<EmbedQueryResponse> {

@@ -8,6 +8,9 @@ import { RerankerModule } from "./reranker.module.js";
 
 const log = new Logger("reranker");
 
+/** After so long at most a gateway sends a reranker that was added its share. */
+const CONNECTION_AGE_MS = 60_000;
+
 await runService(log, async () => {
   const config = parseConfig(rerankerConfig, process.env);
   const security = TransportSecurity.openPrivate(config, log);
@@ -27,6 +30,7 @@ await runService(log, async () => {
     security,
     peerNames: config.MEMSEAL_TLS_PEER_NAMES,
     address: config.MEMSEAL_RERANKER_ADDRESS,
+    connectionAgeMs: CONNECTION_AGE_MS,
     descriptors: FILE_DESCRIPTORS,
     packages: {
       [RERANKER_PACKAGE]: {

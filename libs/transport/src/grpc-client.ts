@@ -7,11 +7,21 @@ import { fromGrpcStatus } from "./grpc-status.js";
 import { MAX_INNER_MESSAGE_BYTES } from "./limits.js";
 import { TransportSecurity } from "./transport-security.js";
 
+/** Calls in turn to every address that a name has, as long as it answers. */
+const IN_TURN = JSON.stringify({ loadBalancingConfig: [{ round_robin: {} }] });
+
+export interface ConnectOptions {
+  /** Whom the peer's certificate must be for, where that is not the address's own. */
+  name?: string | undefined;
+  /** Whether each of the name's addresses is such a service, and gets its share of the calls. */
+  isSpread?: boolean;
+}
+
 /**
- * A channel to one service that comes back to a restarted peer within half a second. name: whom the peer's certificate must be for,
- * where that is not the address's own. @throws StartupError where it would be plaintext that is not allowed
+ * A channel to one service that comes back to a restarted peer within half a second.
+ * @throws StartupError where it would be plaintext that is not allowed
  */
-export function connect(address: string, security = TransportSecurity.LOOPBACK, name?: string): Client {
+export function connect(address: string, security = TransportSecurity.LOOPBACK, { name, isSpread = false }: ConnectOptions = {}): Client {
   const { credentials, options } = security.channel(address, name);
   return new Client(address, credentials, {
     ...options,
@@ -25,6 +35,7 @@ export function connect(address: string, security = TransportSecurity.LOOPBACK, 
     // Whatever proxy the environment names is for the world outside.
     "grpc.enable_http_proxy": 0,
     ...CHANNELZ_OFF,
+    ...(isSpread ? { "grpc.service_config": IN_TURN, "grpc.dns_min_time_between_resolutions_ms": 5_000 } : {}),
   });
 }
 

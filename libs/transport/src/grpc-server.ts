@@ -32,6 +32,8 @@ export interface GrpcServerSpec {
   security: TransportSecurity;
   /** Whether callers connect to it, rather than our own services. */
   isPublic?: boolean;
+  /** How long a connection is kept, its calls aside: whoever spreads calls then looks up who else is there. As long as it likes, unless set. */
+  connectionAgeMs?: number | undefined;
   /** The largest request it accepts; 8 MiB, the limit for callers, unless set. */
   maxReceiveBytes?: number;
   interceptors?: readonly ServerInterceptor[];
@@ -46,7 +48,7 @@ const PUBLIC_CONNECTIONS = {
 };
 
 /** Options of a Nest gRPC server that serves generated definitions: no .proto file ships. @throws StartupError for plaintext that is not allowed */
-export function grpcServer({ address, packages, standard, security, maxReceiveBytes = MAX_MESSAGE_BYTES, interceptors = [], isPublic = false }: GrpcServerSpec): Required<Pick<GrpcOptions, "transport" | "options">> {
+export function grpcServer({ address, packages, standard, security, maxReceiveBytes = MAX_MESSAGE_BYTES, interceptors = [], isPublic = false, connectionAgeMs }: GrpcServerSpec): Required<Pick<GrpcOptions, "transport" | "options">> {
   const definitions = Object.entries(packages).flatMap(([name, services]) =>
     Object.entries(services).map(([service, definition]) => [`${name}.${service}`, definition]),
   );
@@ -60,7 +62,7 @@ export function grpcServer({ address, packages, standard, security, maxReceiveBy
       maxReceiveMessageLength: maxReceiveBytes,
       gracefulShutdown: true,
       // Nest passes them on to grpc-js, whose server takes more than its type of channel options says.
-      channelOptions: { interceptors, ...CHANNELZ_OFF, ...(isPublic ? PUBLIC_CONNECTIONS : {}) },
+      channelOptions: { interceptors, ...CHANNELZ_OFF, ...(isPublic ? PUBLIC_CONNECTIONS : {}), ...(connectionAgeMs === undefined ? {} : { "grpc.max_connection_age_ms": connectionAgeMs }) },
       onLoadPackageDefinition: (_definition: unknown, server: Server) => {
         standard.addToServer(server);
         if (isPublic) showEveryAuthorization(server);
@@ -74,7 +76,7 @@ export function serviceNames(packages: Packages): string[] {
   return Object.entries(packages).flatMap(([name, services]) => Object.keys(services).map((service) => `${name}.${service}`));
 }
 
-export interface GrpcServiceSpec extends Pick<GrpcServerSpec, "address" | "packages" | "security"> {
+export interface GrpcServiceSpec extends Pick<GrpcServerSpec, "address" | "packages" | "security" | "connectionAgeMs"> {
   /** Of which a caller's certificate must have one, under TLS; any, unless set. */
   peerNames: readonly string[] | undefined;
   /** As in StandardServicesSpec. */
@@ -95,13 +97,13 @@ export interface GrpcServiceSpec extends Pick<GrpcServerSpec, "address" | "packa
  * @throws StartupError for plaintext that is not allowed, and for names of callers that would show no certificate
  */
 export async function startGrpcService(module: DynamicModule, spec: GrpcServiceSpec): Promise<RunningService> {
-  const { address, packages, descriptors, security, peerNames, log, metrics, tracing, metricsAddress, isReady, drainMs = 0 } = spec;
+  const { address, packages, descriptors, security, peerNames, log, metrics, tracing, metricsAddress, isReady, drainMs = 0, connectionAgeMs } = spec;
   if (peerNames !== undefined && !security.isUnderTls(address)) throw new StartupError("MEMSEAL_TLS_PEER_NAMES needs the certificates that callers show: set MEMSEAL_TLS_CERT_FILE, MEMSEAL_TLS_KEY_FILE and MEMSEAL_TLS_CA_FILE");
   const standard = new StandardServices({ services: serviceNames(packages), descriptors });
   const methods = Object.values(packages).flatMap((services) => Object.values(services).flatMap((service) => Object.values(service).map(({ path }) => path.slice(1))));
   const interceptors = [observeCalls({ log, metrics, methods }), ...(peerNames === undefined ? [] : [requirePeerName(peerNames)])];
   // Nest's own logger prints what it is given; ours alone writes.
-  const options: Readonly<GrpcOptions & { logger: false; abortOnError: false }> = { ...grpcServer({ address, packages, standard, security, maxReceiveBytes: MAX_INNER_MESSAGE_BYTES, interceptors }), logger: false, abortOnError: false };
+  const options: Readonly<GrpcOptions & { logger: false; abortOnError: false }> = { ...grpcServer({ address, packages, standard, security, maxReceiveBytes: MAX_INNER_MESSAGE_BYTES, interceptors, connectionAgeMs }), logger: false, abortOnError: false };
   const app = await NestFactory.createMicroservice<MicroserviceOptions>(module, options);
   app.useGlobalInterceptors(new TraceInterceptor());
   const metricsServer = metricsAddress === undefined ? undefined : await startMetricsServer(metricsAddress, metrics, security.httpServer(metricsAddress));

@@ -63,7 +63,7 @@ async function withService<T>(security: TransportSecurity, run: (address: string
 
 /** What a caller is told: SERVING, or the code of the refusal. */
 async function ask(address: string, security: TransportSecurity, name?: string): Promise<string> {
-  const client = connect(address, security, name);
+  const client = connect(address, security, { name });
   try {
     return (await unary(client, check, { service: "" }, { peer: "service", deadlineMs: Date.now() + 5_000 })).status;
   } catch (error) {
