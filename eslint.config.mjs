@@ -54,6 +54,8 @@ export default tseslint.config(
   },
   {
     files: ["apps/*/e2e/**"],
+    // A bench may make its load as an app's own approval does.
+    ignores: ["**/*.bench.ts"],
     rules: {
       "no-restricted-imports": [
         "error",

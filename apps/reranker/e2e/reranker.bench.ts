@@ -2,12 +2,9 @@ import { once } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
-import type { Client } from "@grpc/grpc-js";
-import { RerankerService } from "@memseal/contracts/reranker";
-import { AppError } from "@memseal/errors";
-import { PairTokenizer, type Device, type Provider, type TokenSequence } from "@memseal/inference";
-import { CALLER_KEY, connect, unary } from "@memseal/transport";
+import type { Device, Provider, TokenSequence } from "@memseal/inference";
 import { freePort, startProcess, type ServiceProcess } from "@memseal/transport/testing";
+import { p95, PAIRS, RerankLoad, timeMs, TOKENS } from "../src/rerank-load.js";
 
 interface Figure {
   what: string;
@@ -21,9 +18,6 @@ interface Figure {
 
 const MAIN = fileURLToPath(new URL("../dist/main.js", import.meta.url));
 const DIRECT = new URL("./direct-session.bench.mjs", import.meta.url);
-/** A search's candidates, and tokens of a pair. */
-const PAIRS = 24;
-const TOKENS = 128;
 const WORKERS = 2;
 const ROUNDS = 7;
 const CALLS_A_ROUND = 30;
@@ -41,19 +35,15 @@ export const settings = [
   `throughput: so many callers, each its next call when it has its answer, ${LOAD_MS / 1_000} s; ${OVERLOAD} times: calls offered at ${OVERLOAD} times what ${CALLERS[1]} callers get done, each with the ${SEARCH_MS} ms of a search`,
 ];
 
-/** One token each. */
-const WORDS = "house walk garden river letter morning train bread window music water light paper table winter road stone green small great happy quiet early open long city door book tree hand".split(" ");
-const QUERY = "where did the old letter go";
-const text = (words: number, n: number) => Array.from({ length: words }, (_, i) => WORDS[(n * 7 + i * i + i) % WORDS.length]).join(" ");
-
 export async function run(device: Device): Promise<Figure[]> {
   const service = await Service.start(device);
-  const direct = await Direct.start(service.provider, await pairsOf(service.provider, service.passages));
+  const { load } = service;
+  const direct = await Direct.start(load.provider, load.pairs);
   try {
-    const on = `${service.model} on ${service.provider}`;
-    const [over, alone] = await latencies(service, direct);
+    const on = `${load.model} on ${load.provider}`;
+    const [over, alone] = await latencies(load, direct);
     const figures: Figure[] = [
-      { what: `rerank ${PAIRS} x ${TOKENS} tokens p95, ${on}`, values: over, unit: "ms", lowerIsBetter: true, ...(service.provider === "cpu" ? { commit: 80, aim: 55 } : { aim: 6 }) },
+      { what: `rerank ${PAIRS} x ${TOKENS} tokens p95, ${on}`, values: over, unit: "ms", lowerIsBetter: true, ...(load.provider === "cpu" ? { commit: 80, aim: 55 } : { aim: 6 }) },
       { what: "the same graph called directly p95", values: alone, unit: "ms", lowerIsBetter: true },
       { what: "one over the other, round by round", values: over.map((ms, i) => ms / alone[i]), unit: "x", commit: 1.3, aim: 1.1, lowerIsBetter: true },
     ];
@@ -61,11 +51,11 @@ export async function run(device: Device): Promise<Figure[]> {
     figures.push({ what: "throughput, directly", values: [most], unit: "pairs/s" });
     let offered = NaN;
     for (const callers of CALLERS) {
-      const { perSecond, refused } = await throughput(service, callers);
+      const { perSecond, refused } = await load.throughput(callers, LOAD_MS);
       if (callers === CALLERS[1]) offered = (perSecond / PAIRS) * OVERLOAD;
       figures.push({ what: `throughput, ${callers} callers`, values: [perSecond], unit: "pairs/s", note: `${Math.round((100 * perSecond) / most)}% of directly; ${refused} calls refused` });
     }
-    return [...figures, ...(await overload(service, offered, most))];
+    return [...figures, ...(await overload(load, offered, most))];
   } finally {
     await direct.stop();
     await service.stop();
@@ -73,12 +63,12 @@ export async function run(device: Device): Promise<Figure[]> {
 }
 
 /** p95 of a round each, of the service and of the sessions alone. */
-async function latencies(service: Service, direct: Direct): Promise<[number[], number[]]> {
+async function latencies(load: RerankLoad, direct: Direct): Promise<[number[], number[]]> {
   const [over, alone]: [number[], number[]] = [[], []];
   for (let round = 0; round <= ROUNDS; round++) {
     const times = { over: [] as number[], alone: [] as number[] };
     for (let i = 0; i < CALLS_A_ROUND; i++) {
-      times.over.push(await timeMs(() => service.rerank("one", 30_000)));
+      times.over.push(await timeMs(() => load.rerank("one", 30_000)));
       times.alone.push(await timeMs(() => direct.score()));
     }
     // The first warms up.
@@ -89,28 +79,13 @@ async function latencies(service: Service, direct: Direct): Promise<[number[], n
   return [over, alone];
 }
 
-async function throughput(service: Service, callers: number): Promise<{ perSecond: number; refused: number }> {
-  let [done, refused] = [0, 0];
-  const startedAt = performance.now();
-  await Promise.all(Array.from({ length: callers }, async (_, n) => {
-    while (performance.now() - startedAt < LOAD_MS) {
-      const code = await service.codeOf(`caller ${n}`, 30_000);
-      if (code === "ok") done++;
-      else refused++;
-      // As it is told to.
-      if (code === "resource_exhausted") await delay(50);
-    }
-  }));
-  return { perSecond: (done * PAIRS * 1_000) / (performance.now() - startedAt), refused };
-}
-
 /** callsPerSecond: offered, whatever becomes of them. most: pairs a second of the sessions alone. */
-async function overload(service: Service, callsPerSecond: number, most: number): Promise<Figure[]> {
+async function overload(load: RerankLoad, callsPerSecond: number, most: number): Promise<Figure[]> {
   const answers: Promise<{ code: string; ms: number }>[] = [];
   const startedAt = performance.now();
   while (performance.now() - startedAt < LOAD_MS) {
     const due = Math.floor(((performance.now() - startedAt) / 1_000) * callsPerSecond);
-    while (answers.length < due) answers.push(timedCode(service, `caller ${answers.length % 64}`));
+    while (answers.length < due) answers.push(timedCode(load, `caller ${answers.length % 64}`));
     await delay(2);
   }
   const all = await Promise.all(answers);
@@ -127,38 +102,24 @@ async function overload(service: Service, callsPerSecond: number, most: number):
   ];
 }
 
-async function timedCode(service: Service, caller: string): Promise<{ code: string; ms: number }> {
+async function timedCode(load: RerankLoad, caller: string): Promise<{ code: string; ms: number }> {
   const startedAt = performance.now();
-  const code = await service.codeOf(caller, SEARCH_MS);
+  const code = await load.codeOf(caller, SEARCH_MS);
   return { code, ms: performance.now() - startedAt };
 }
 
 /** A running reranker, as the gateway calls it. */
 class Service {
-  readonly passages = Array.from({ length: PAIRS }, (_, n) => text(TOKENS, n));
-
-  private constructor(private readonly process: ServiceProcess, private readonly client: Client, readonly model: string, readonly provider: Provider) {}
+  private constructor(private readonly process: ServiceProcess, readonly load: RerankLoad) {}
 
   static async start(device: Device): Promise<Service> {
-    const [address, metrics] = [`127.0.0.1:${await freePort()}`, `127.0.0.1:${await freePort()}`];
-    const process = await startProcess(MAIN, { MEMSEAL_RERANKER_ADDRESS: address, MEMSEAL_METRICS_ADDRESS: metrics, MEMSEAL_DEVICE: device, MEMSEAL_RERANK_WORKERS: String(WORKERS) }, { args: ["--serve", "rerank"] });
-    const shown = await (await fetch(`http://${metrics}/metrics`)).text();
-    const { model, provider } = /memseal_model_info{service="rerank",model="(?<model>[^"]+)",provider="(?<provider>cpu|cuda)"/.exec(shown)?.groups ?? {};
-    if (model === undefined) throw new Error("the service does not say what it serves");
-    return new Service(process, connect(address), model, provider as Provider);
-  }
-
-  async rerank(caller: string, waitMs: number): Promise<void> {
-    const context = { peer: "reranker", deadlineMs: Date.now() + waitMs, metadata: { [CALLER_KEY]: caller } };
-    await unary(this.client, RerankerService.rerank, { query: QUERY, passages: this.passages }, context);
-  }
-
-  codeOf(caller: string, waitMs: number): Promise<string> {
-    return this.rerank(caller, waitMs).then(() => "ok", (error: unknown) => (error instanceof AppError ? error.code : String(error)));
+    const [grpc, metrics] = [`127.0.0.1:${await freePort()}`, `127.0.0.1:${await freePort()}`];
+    const process = await startProcess(MAIN, { MEMSEAL_RERANKER_ADDRESS: grpc, MEMSEAL_METRICS_ADDRESS: metrics, MEMSEAL_DEVICE: device, MEMSEAL_RERANK_WORKERS: String(WORKERS) }, { args: ["--serve", "rerank"] });
+    return new Service(process, await RerankLoad.connect({ grpc, metrics }));
   }
 
   async stop(): Promise<void> {
-    this.client.close();
+    this.load.close();
     await this.process.kill("SIGTERM");
   }
 }
@@ -198,23 +159,3 @@ class Direct {
     await Promise.all(this.threads.map((thread) => thread.terminate()));
   }
 }
-
-/** As many tokens each as the bench says, or it would measure something else. */
-async function pairsOf(provider: Provider, passages: string[]): Promise<TokenSequence[]> {
-  const tokenizer = await PairTokenizer.load({ device: provider });
-  const [{ ids }] = tokenizer.pairs(QUERY, [passages[0]]);
-  const spare = ids.length - TOKENS;
-  for (const [n, passage] of passages.entries()) passages[n] = passage.split(" ").slice(0, TOKENS - spare).join(" ");
-  const pairs = tokenizer.pairs(QUERY, passages);
-  const lengths = [...new Set(pairs.map((pair) => pair.ids.length))];
-  if (lengths.length !== 1 || lengths[0] !== TOKENS) throw new Error(`pairs of ${lengths.join(", ")} tokens instead of ${TOKENS}`);
-  return pairs;
-}
-
-async function timeMs(work: () => Promise<void>): Promise<number> {
-  const startedAt = performance.now();
-  await work();
-  return performance.now() - startedAt;
-}
-
-const p95 = (values: readonly number[]) => [...values].sort((a, b) => a - b)[Math.floor(values.length * 0.95)] ?? NaN;

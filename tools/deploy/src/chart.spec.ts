@@ -170,6 +170,19 @@ describe("models", () => {
     expect(find(named("defaults"), "Deployment", "reranker")).toMatchObject({ spec: { strategy: { rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } } } });
   });
 
+  it("are approved on a node of the same products, by a key that nobody else holds, where that is wanted", () => {
+    expect(find(named("defaults"), "Job", "gpu-approval")).toBeUndefined();
+    const job = podsOf(named("gpu")).find(({ of }) => of === "Job memseal-gpu-approval")!;
+    const reranker = podsOf(named("gpu")).find(({ of }) => of === "Deployment memseal-reranker")!;
+    expect(job.spec.affinity).toEqual(reranker.spec.affinity);
+    expect(job.spec.tolerations).toEqual(reranker.spec.tolerations);
+    expect(job.spec.initContainers).toMatchObject([{ args: ["--serve", "rerank"], restartPolicy: "Always", image: reranker.spec.containers[0].image, resources: { limits: { "nvidia.com/gpu": 1 } } }]);
+    expect(envOf(job.spec.initContainers![0], "MEMSEAL_DEVICE")).toBe("cuda");
+    expect(job.spec.containers).toMatchObject([{ command: ["/usr/local/bin/node", "dist/approve-gpu.js"] }]);
+    const holders = podsOf(named("gpu")).filter(({ spec }) => spec.volumes?.some(({ secret }) => secret?.secretName === "memseal-approval-key"));
+    expect(holders.map(({ of }) => of)).toEqual(["Job memseal-gpu-approval"]);
+  });
+
   it("have as long to load as they were given", () => {
     for (const component of ["reranker", "embedder"]) {
       const { periodSeconds = 0, failureThreshold = 0 } = containerOf(named("defaults"), component).startupProbe ?? {};
@@ -209,6 +222,17 @@ describe("a release by Argo", () => {
     for (const { honorLabels, relabelings } of monitors) {
       expect(honorLabels).toBe(false);
       expect(relabelings).toContainEqual({ sourceLabels: ["__meta_kubernetes_pod_label_track"], targetLabel: "track" });
+    }
+  });
+});
+
+describe("a pod that is told to stop", () => {
+  it("goes on answering until nobody sends it calls, and has the time to end by itself", () => {
+    const objects = render({ set: ["gateway.drainSeconds=20"] });
+    for (const [component, drainMs] of [["gateway", "20000"], ["reranker", "5000"], ["embedder", "5000"]]) {
+      expect(envOf(containerOf(objects, component), "MEMSEAL_DRAIN_MS")).toBe(drainMs);
+      const { terminationGracePeriodSeconds = 0 } = podsOf(objects).find(({ labels }) => labels["app.kubernetes.io/component"] === component)!.spec;
+      expect(terminationGracePeriodSeconds).toBeGreaterThanOrEqual(Number(drainMs) / 1_000 + 15);
     }
   });
 });

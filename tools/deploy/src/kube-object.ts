@@ -12,7 +12,9 @@ export type Labels = Readonly<Record<string, string>>;
 export interface Container {
   name: string;
   image: string;
+  command?: string[];
   args?: string[];
+  restartPolicy?: string;
   env?: { name: string; value?: string; valueFrom?: unknown }[];
   ports?: { name: string; containerPort: number }[];
   resources?: { requests?: Labels; limits?: Readonly<Record<string, string | number>> };
@@ -29,6 +31,7 @@ export interface Probe {
 }
 
 export interface PodSpec {
+  terminationGracePeriodSeconds?: number;
   automountServiceAccountToken?: boolean;
   hostNetwork?: boolean;
   hostPID?: boolean;

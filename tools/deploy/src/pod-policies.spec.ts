@@ -21,10 +21,11 @@ function faultsAfter(change: (spec: PodSpec) => void): string[] {
   return podFaults([deployment]);
 }
 
+const affinity = { nodeAffinity: { requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms: [{ matchExpressions: [{ key: "nvidia.com/gpu.product", operator: "In", values: ["NVIDIA-L40"] }] }] } } };
 const pinned = (spec: PodSpec) => {
   spec.containers[0].resources!.limits = { memory: "1Gi", "nvidia.com/gpu": 1 };
   spec.tolerations = [{ key: "nvidia.com/gpu", operator: "Exists", effect: "NoSchedule" }];
-  spec.affinity = { nodeAffinity: { requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms: [{ matchExpressions: [{ key: "nvidia.com/gpu.product", operator: "In", values: ["NVIDIA-L40"] }] }] } } };
+  spec.affinity = affinity;
 };
 
 it("finds nothing wrong with a pod that may do no more than it must, on a GPU or not", () => {
@@ -50,7 +51,9 @@ it.each<[string, (spec: PodSpec) => void]>([
   ["is sent calls before it is ready", (spec) => { delete spec.containers[0].readinessProbe; }],
   ["may write to /etc/memseal", (spec) => { spec.containers[0].volumeMounts = [{ name: "keys", mountPath: "/etc/memseal" }]; }],
   ["may write to its image", (spec) => { spec.initContainers = [{ ...safe().containers[0], securityContext: { allowPrivilegeEscalation: false, privileged: false, capabilities: { drop: ["ALL"] } } }]; }],
+  ["may write to /evidence", (spec) => { spec.containers[0].volumeMounts = [{ name: "evidence", mountPath: "/evidence" }]; }],
   ["asks for a GPU of any product", (spec) => { pinned(spec); delete spec.affinity; }],
+  ["does not tolerate the taint of GPU nodes", (spec) => { spec.initContainers = [{ ...safe().containers[0], resources: { ...safe().containers[0].resources, limits: { memory: "1Gi", "nvidia.com/gpu": 1 } } }]; spec.affinity = affinity; }],
   ["does not tolerate the taint of GPU nodes", (spec) => { pinned(spec); delete spec.tolerations; }],
   ["may take a place on a GPU node", (spec) => { spec.tolerations = [{ key: "nvidia.com/gpu", effect: "NoSchedule" }]; }],
 ])("sees a pod that %s", (fault, change) => {

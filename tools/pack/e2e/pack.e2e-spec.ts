@@ -69,6 +69,11 @@ describe.each(NAMES)("the pack of %s", (app) => {
 });
 
 describe("packing", () => {
+  it("names the commit that its files are of, and none where they are not as in it", () => {
+    const git = (...args: string[]) => spawnSync("git", args, { cwd: ROOT, encoding: "utf8" }).stdout.trim();
+    expect(manifestOf("gateway").commit).toBe(git("status", "--porcelain") === "" ? git("rev-parse", "HEAD") : null);
+  });
+
   it("gives the same bytes, modes and times again", () => {
     const again = join(dir, "again");
     expect(packInto("gateway", again).status).toBe(0);

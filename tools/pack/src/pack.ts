@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -9,8 +10,8 @@ import { PackError } from "./pack-error.js";
 export const APPS = {
   gateway: ["dist/main.js"],
   indexer: ["dist/main.js"],
-  // The other one says whether what CUDA needs is there; the CUDA image asks it while it is built.
-  reranker: ["dist/main.js", "dist/check-cuda.js"],
+  // Beside it: whether what CUDA needs is there, which the CUDA image asks while it is built; and the approval on a GPU (docs/gpu.md).
+  reranker: ["dist/main.js", "dist/check-cuda.js", "dist/approve-gpu.js"],
   cli: ["dist/main.js"],
 } as const;
 
@@ -25,6 +26,8 @@ const NOT_TO_RUN = /\.d\.[cm]?ts$|\.ts$|\.map$|\.tsbuildinfo$|(^|\/)\.[^/]+$/;
 export interface Manifest {
   readonly app: App;
   readonly version: string;
+  /** null: its files are not as in a commit. */
+  readonly commit: string | null;
   readonly platform: Platform;
   readonly bytes: number;
   /** Of others, by where they are: their versions. */
@@ -60,6 +63,7 @@ export function pack({ root, app, out, platform }: PackSpec): Manifest {
   const manifest: Manifest = {
     app,
     version,
+    commit: commitOf(root),
     platform,
     bytes: written.reduce((sum, [, { bytes }]) => sum + bytes, 0),
     packages: Object.fromEntries(folders.map((folder) => [folder, lock.versionOf(folder)])),
@@ -68,6 +72,13 @@ export function pack({ root, app, out, platform }: PackSpec): Manifest {
   writeFileSync(join(out, "manifest.json"), `${JSON.stringify(manifest, null, 2)}\n`, { mode: 0o644 });
   utimesSync(join(out, "manifest.json"), PACKED_AT, PACKED_AT);
   return manifest;
+}
+
+/** null where there is none, or anything is not as it says. */
+function commitOf(root: string): string | null {
+  const git = (...args: string[]) => spawnSync("git", args, { cwd: root, encoding: "utf8" });
+  const [head, changes] = [git("rev-parse", "HEAD"), git("status", "--porcelain")];
+  return head.status === 0 && changes.status === 0 && changes.stdout === "" ? head.stdout.trim() : null;
 }
 
 /** Of one package what runs on the platform; packages inside it are packages of their own. */

@@ -103,6 +103,28 @@ tolerations:
 {{- end }}
 {{- end }}
 
+{{/* A node that has a GPU of the products that are wanted, and where else the reranker's values say. */}}
+{{- define "memseal.gpuNode" -}}
+{{- with .Values.reranker.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+tolerations:
+  - {key: nvidia.com/gpu, operator: Exists, effect: NoSchedule}
+  {{- with .Values.reranker.tolerations }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+affinity:
+  nodeAffinity:
+    requiredDuringSchedulingIgnoredDuringExecution:
+      nodeSelectorTerms:
+        - matchExpressions:
+            - key: nvidia.com/gpu.product
+              operator: In
+              values:
+                {{- toYaml .Values.reranker.gpu.products | nindent 16 }}
+{{- end }}
+
 {{/* Of the dict {root, component}: replicas on nodes of their own while there are enough. */}}
 {{- define "memseal.spread" -}}
 topologySpreadConstraints:
