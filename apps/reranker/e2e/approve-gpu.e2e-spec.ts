@@ -51,6 +51,11 @@ it("approves no image that was packed from files that are not as in a commit", a
   expect([code, lines.join("\n")]).toEqual([1, "this image was packed from files that are not as in a commit: it cannot be approved"]);
 });
 
+it.each([[{ commit: COMMIT }, [], "is no manifest of a pack"], [{ version: "0.3.0", commit: COMMIT }, ["--wait-s", "soon"], "--wait-s takes seconds"]])("says what is wrong with how it was started: %j %j", async (manifest, args, words) => {
+  const { code, lines } = await approve(manifest, { args });
+  expect([code, lines.join("\n")]).toEqual([1, expect.stringContaining(words)]);
+});
+
 it("gives up where no reranker answers, and writes nothing", async () => {
   const nowhere = { MEMSEAL_RERANKER_ADDRESS: `127.0.0.1:${await freePort()}`, MEMSEAL_METRICS_ADDRESS: `127.0.0.1:${await freePort()}` };
   const { code, lines } = await approve({ version: "0.4.0", commit: COMMIT }, { env: nowhere, args: ["--wait-s", "1"] });

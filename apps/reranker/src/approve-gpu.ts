@@ -31,7 +31,8 @@ try {
 
 async function run(): Promise<boolean> {
   if (dir === undefined) throw new EvidenceError("--dir names the folder that the report is written to");
-  const { version, commit } = MANIFEST.parse(JSON.parse(readFileSync(manifest, "utf8")));
+  if (!/^\d{1,5}$/.test(waitS)) throw new EvidenceError("--wait-s takes seconds");
+  const { version, commit } = manifestOf(manifest);
   if (commit === null) throw new EvidenceError("this image was packed from files that are not as in a commit: it cannot be approved");
   const keyFile = process.env["MEMSEAL_CANARY_SIGNING_KEY_FILE"];
   return approve({ kind: "gpu", version: `v${version}`, commit, dir, keyFile }, async () => ({
@@ -44,6 +45,14 @@ async function run(): Promise<boolean> {
       metrics: process.env["MEMSEAL_METRICS_ADDRESS"] ?? "127.0.0.1:9483",
     }),
   }));
+}
+
+function manifestOf(file: string): z.infer<typeof MANIFEST> {
+  try {
+    return MANIFEST.parse(JSON.parse(readFileSync(file, "utf8")));
+  } catch (error) {
+    throw new EvidenceError(`${file} is no manifest of a pack: --manifest names it`, { cause: error });
+  }
 }
 
 async function measured(addresses: RerankAddresses): Promise<Figure[]> {
@@ -67,11 +76,13 @@ async function measured(addresses: RerankAddresses): Promise<Figure[]> {
 async function connected(addresses: RerankAddresses): Promise<RerankLoad> {
   const until = performance.now() + Number(waitS) * 1_000;
   for (;;) {
+    let load: RerankLoad | undefined;
     try {
-      const load = await RerankLoad.connect(addresses);
+      load = await RerankLoad.connect(addresses);
       await load.rerank("one", CALL_MS);
       return load;
     } catch (error) {
+      load?.close();
       if (performance.now() > until) throw new EvidenceError(`no reranker answered at ${addresses.grpc} within ${waitS} s`, { cause: error });
       await delay(500);
     }

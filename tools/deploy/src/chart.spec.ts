@@ -237,6 +237,12 @@ describe("a pod that is told to stop", () => {
   });
 });
 
+it("the next pod goes only once the one before has been ready for a while", () => {
+  for (const [kind, component] of [["Deployment", "gateway"], ["StatefulSet", "indexer"], ["Deployment", "reranker"], ["Deployment", "embedder"]] as const) {
+    expect((find(named("defaults"), kind, component)!.spec as { minReadySeconds?: number }).minReadySeconds).toBe(5);
+  }
+});
+
 describe("around an installation", () => {
   it("the schema goes first, as owner, and a test writes and finds a memory", () => {
     expect(find(named("defaults"), "Job", "migrations")!.metadata.annotations).toMatchObject({ "helm.sh/hook": "pre-install,pre-upgrade" });
