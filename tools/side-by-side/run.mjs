@@ -11,7 +11,7 @@ import { parseArgs } from "node:util";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 /** Those that do not change the database as a whole, as no other suite on it may expect. */
-const SUITES = ["apps/gateway/answers", "apps/gateway/rerank", "apps/gateway/indexers", "apps/indexer/agreement"];
+const SUITES = ["apps/gateway/answers", "apps/gateway/rerank", "apps/gateway/indexers", "apps/gateway/client", "apps/gateway/degraded", "apps/indexer/agreement"];
 
 const { values } = parseArgs({ options: { release: { type: "string" }, suites: { type: "string", default: SUITES.join(",") } } });
 const suites = values.suites.split(",");
@@ -35,6 +35,8 @@ function withSharing(folder) {
   rmSync(partial, { recursive: true, force: true });
   // Links: `git apply` replaces a file that it changes.
   execFileSync("cp", ["-al", folder, partial]);
+  // Of the checkout that the folder was made of, which may be gone.
+  rmSync(join(partial, ".git"), { recursive: true, force: true });
   execFileSync("git", ["apply", join(root, "tools/side-by-side/sharing.patch")], { cwd: partial, env: { ...process.env, GIT_CEILING_DIRECTORIES: partial } });
   renameSync(partial, copy);
   return copy;
@@ -71,7 +73,9 @@ let isWell = false;
 try {
   const { urls, superuser, rootKeyFile } = database;
   const shared = join(dir, "database.json");
-  writeFileSync(shared, JSON.stringify({ urls, superuser, rootKeyFile }), { mode: 0o600 });
+  // Its password is a function, so that nobody prints it.
+  const named = { ...superuser, password: await superuser.password() };
+  writeFileSync(shared, JSON.stringify({ urls, superuser: named, rootKeyFile }), { mode: 0o600 });
   const environment = { ...process.env, MEMSEAL_E2E_DATABASE: shared, MEMSEAL_TEST_RESULTS: join(dir, "results") };
   isWell = (await Promise.all([runSuites("release", release, environment), runSuites("current", root, environment)])).every(Boolean);
 } finally {
