@@ -4,8 +4,8 @@ import { FIGURE } from "./figure.js";
 export const KINDS = ["security", "regression", "perf", "gpu"] as const;
 export type Kind = (typeof KINDS)[number];
 
-/** As toISOString writes it. */
-const TIME = z.string().refine((text) => !Number.isNaN(Date.parse(text)) && new Date(text).toISOString() === text);
+/** As toISOString writes it, so that there is one way to write a time. */
+export const TIME = z.string().refine((text) => !Number.isNaN(Date.parse(text)) && new Date(text).toISOString() === text);
 
 export const FINDINGS = z.strictObject({
   kind: z.enum(KINDS),

@@ -1,4 +1,4 @@
-import { EvidenceError, sha256 } from "@memseal/evidence";
+import { EvidenceError, sha256, TIME } from "@memseal/evidence";
 import { z } from "zod";
 import { jsonIn } from "../json.js";
 
@@ -9,8 +9,6 @@ export const SIGNATURE_FILE = "MANIFEST.dsse.json";
 export const PAYLOAD_TYPE = "application/vnd.memseal.release-evidence+json";
 
 const SHA256 = z.string().regex(/^[0-9a-f]{64}$/);
-/** As toISOString writes it, so that there is one way to write a time. */
-const TIME = z.string().refine((text) => !Number.isNaN(Date.parse(text)) && new Date(text).toISOString() === text);
 /** Relative, with /, without anything that leads elsewhere. */
 const FILE = z.string().max(200).regex(/^(?:[a-z0-9][A-Za-z0-9._+-]*\/)*[a-z0-9][A-Za-z0-9._+-]*$/);
 
