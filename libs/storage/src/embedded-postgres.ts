@@ -22,6 +22,9 @@ const FAST_SHUTDOWN_WITHIN_MS = 30_000;
 /** How long to wait for a server that is stopping already, since its supervisor was killed. */
 const STOPPING_WITHIN_MS = 30_000;
 
+/** How long its supervisor may take to die of the signal that killed it, and the kernel to tell the server. */
+const TOLD_WITHIN_MS = 2_000;
+
 export interface EmbeddedPostgresOptions {
   /** Folder of this database alone; made when it is not there. As root it may become a symbolic link (see openHome). */
   dataDir: string;
@@ -196,13 +199,13 @@ export class EmbeddedPostgres {
 }
 
 /**
- * Refuses a folder that a server runs on; waits for one that is stopping.
+ * Refuses a folder that a server runs on; waits for one that is stopping, or is about to: its supervisor was killed a moment ago.
  * @throws StartupError
  */
 async function assertFree({ data }: PostgresLayout): Promise<void> {
-  const giveUpAt = performance.now() + STOPPING_WITHIN_MS;
+  const begunAt = performance.now();
   for (let lock = liveServer(data); lock !== undefined; lock = liveServer(data)) {
-    if (lock.state !== "stopping" || performance.now() > giveUpAt) {
+    if (performance.now() - begunAt > (lock.state === "stopping" ? STOPPING_WITHIN_MS : TOLD_WITHIN_MS)) {
       throw new StartupError(`the database in ${dirname(data)} is already running, pid ${lock.pid}: stop the Memseal that started it, or the process itself with kill -INT ${lock.pid}`);
     }
     await sleep(POLL_MS);
