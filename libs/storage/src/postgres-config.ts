@@ -65,8 +65,9 @@ const SETTINGS: Readonly<Record<string, string | number>> = {
   unix_socket_permissions: "0700",
   password_encryption: "scram-sha-256",
 
+  // For two releases with two indexers each, side by side: an indexer holds up to 19.
+  max_connections: 100,
   // A small machine: the services beside the database need the rest of its memory.
-  max_connections: 50,
   shared_buffers: "128MB",
   jit: "off",
 
