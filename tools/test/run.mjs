@@ -2,6 +2,9 @@
 // `npm test`: lint, types, generated code, build and every test, or the targets named; closes with `N passed, N failed, N skipped`.
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { relative } from "node:path";
+import { fileURLToPath } from "node:url";
+import { stripVTControlCharacters } from "node:util";
 import { withScratch } from "../../jest.scratch.mjs";
 
 const root = new URL("../../", import.meta.url);
@@ -20,6 +23,7 @@ rmSync(results, { recursive: true, force: true });
 const nx = await withScratch((env) => spawnSync("npx", ["nx", "run-many", "-t", ...(named.length > 0 ? named : ALL_TARGETS), "--output-style=static"], { cwd: root, env, stdio: "inherit" }));
 
 const total = { passed: 0, failed: 0, skipped: 0 };
+const failures = [];
 const files = existsSync(results) ? readdirSync(results, { recursive: true }).filter((name) => name.endsWith(".json")).sort() : [];
 for (const file of files) {
   const run = JSON.parse(readFileSync(new URL(file, results), "utf8"));
@@ -30,7 +34,14 @@ for (const file of files) {
   total.passed += run.numPassedTests;
   total.failed += failed;
   total.skipped += skipped;
+  for (const { name, message, assertionResults } of run.testResults) {
+    const tests = assertionResults.filter(({ status }) => status === "failed").map(({ fullName, failureMessages }) => [fullName, failureMessages.join("\n")]);
+    if (assertionResults.length === 0 && message !== "") tests.push(["could not be run", message]);
+    for (const [test, reason] of tests) failures.push(`${relative(fileURLToPath(root), name)}: ${test}\n${stripVTControlCharacters(reason).split("\n").slice(0, 12).join("\n")}`);
+  }
 }
 
+// Where whoever reads only the end of a long output finds them.
+for (const failure of failures) console.log(`failed: ${failure}`);
 console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
 process.exitCode = nx.status === 0 && total.failed === 0 && total.passed > 0 ? 0 : 1;
