@@ -2,13 +2,13 @@
 // `npm test`: lint, types, generated code, build and every test, or the targets named; closes with `N passed, N failed, N skipped`.
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { relative } from "node:path";
+import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { stripVTControlCharacters } from "node:util";
 import { withScratch } from "../../jest.scratch.mjs";
 
-const root = new URL("../../", import.meta.url);
-const results = new URL(".test-results/", root);
+const root = fileURLToPath(new URL("../..", import.meta.url));
+const results = join(root, ".test-results");
 const ALL_TARGETS = ["lint", "typecheck", "generated-current", "build", "test", "integration", "e2e"];
 const named = process.argv.slice(2);
 const unknown = named.find((target) => !ALL_TARGETS.includes(target));
@@ -26,7 +26,7 @@ const total = { passed: 0, failed: 0, skipped: 0 };
 const failures = [];
 const files = existsSync(results) ? readdirSync(results, { recursive: true }).filter((name) => name.endsWith(".json")).sort() : [];
 for (const file of files) {
-  const run = JSON.parse(readFileSync(new URL(file, results), "utf8"));
+  const run = JSON.parse(readFileSync(join(results, file), "utf8"));
   // A suite that fails before its first test counts as a failure: jest reports no test for it.
   const failed = run.numFailedTests + run.numRuntimeErrorTestSuites;
   const skipped = run.numPendingTests + run.numTodoTests;
@@ -34,10 +34,11 @@ for (const file of files) {
   total.passed += run.numPassedTests;
   total.failed += failed;
   total.skipped += skipped;
-  for (const { name, message, assertionResults } of run.testResults) {
-    const tests = assertionResults.filter(({ status }) => status === "failed").map(({ fullName, failureMessages }) => [fullName, failureMessages.join("\n")]);
-    if (assertionResults.length === 0 && message !== "") tests.push(["could not be run", message]);
-    for (const [test, reason] of tests) failures.push(`${relative(fileURLToPath(root), name)}: ${test}\n${stripVTControlCharacters(reason).split("\n").slice(0, 12).join("\n")}`);
+  for (const { name, status, message, assertionResults } of run.testResults) {
+    const broken = assertionResults.filter((test) => test.status === "failed").map((test) => [test.fullName, test.failureMessages.join("\n")]);
+    // It could not be loaded, or failed after its tests.
+    if (status === "failed" && broken.length === 0) broken.push(["the file itself", message]);
+    for (const [title, reason] of broken) failures.push(`${relative(root, name)}: ${title}\n${stripVTControlCharacters(reason).split("\n").slice(0, 12).join("\n")}`);
   }
 }
 

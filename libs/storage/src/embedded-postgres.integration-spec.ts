@@ -259,7 +259,7 @@ describe("the life of an embedded database", () => {
   onLinux("ends with its supervisor when that is killed, and can be started again at once", async () => {
     const dataDir = newFolder();
     const { supervisor, pid } = await superviseApart(dataDir);
-    // The kernel tells the server a moment after, on a busy machine many.
+    // Begun before the kill: the kernel tells the server a moment after it, on a busy machine many.
     const [again] = await Promise.all([start(dataDir), sleep(300).then(() => supervisor.kill("SIGKILL"))]);
     expectGone(pid);
     expect(await query(again, "select 1 as one")).toEqual([{ one: 1 }]);
