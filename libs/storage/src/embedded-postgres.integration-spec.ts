@@ -1,6 +1,6 @@
 import { spawn, spawnSync, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { appendFileSync, chmodSync, chownSync, existsSync, lstatSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, realpathSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { appendFileSync, chmodSync, chownSync, existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, realpathSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -367,6 +367,18 @@ describe("who it runs as", () => {
     const { supervisor, pid } = await superviseApart(dataDir, NOBODY);
     expect(statSync(join(dataDir, "superuser.password"))).toMatchObject({ uid: NOBODY.uid });
     expect(statSync(dataDir).mode & 0o777).toBe(0o700);
+    supervisor.kill("SIGKILL");
+    await eventually(() => { expectGone(pid); });
+  });
+
+  asOrdinaryUser("runs where what an interrupted start left cannot be removed", async () => {
+    const dataDir = newFolder();
+    const leftover = join(dataDir, "initdb-left", "data");
+    mkdirSync(leftover, { recursive: true });
+    writeFileSync(join(leftover, "PG_VERSION"), "18\n");
+    chownSync(dataDir, NOBODY.uid, NOBODY.gid);
+    const { supervisor, pid } = await superviseApart(dataDir, NOBODY);
+    expect(existsSync(leftover)).toBe(true);
     supervisor.kill("SIGKILL");
     await eventually(() => { expectGone(pid); });
   });

@@ -79,7 +79,6 @@ export class EmbeddedPostgres {
       await makeSocketFolder(layout.socket, home.user);
       postgres = new EmbeddedPostgres(binaries, runner, log, { layout, password });
       await postgres.#open();
-      await removeLeftovers(layout, binaries);
     } catch (error) {
       // Of two starts at once one loses, at any of these steps: then this is what there is to say.
       await assertFree(layout);
@@ -122,6 +121,7 @@ export class EmbeddedPostgres {
     const server = this.#launch();
     try {
       await this.#answers(server);
+      await this.#removeLeftovers();
     } catch (error) {
       await this.stop();
       throw error;
@@ -130,6 +130,20 @@ export class EmbeddedPostgres {
       this.log.error("database is down for good", { error });
     });
     this.#watchLog();
+  }
+
+  /** What interrupted starts and earlier releases left. It stays, with a warning, where it cannot be removed: the database runs all the same. */
+  async #removeLeftovers(): Promise<void> {
+    const { data, binaries } = this.#layout;
+    const folder = dirname(data);
+    const leftovers = [
+      ...(await readdir(folder)).filter((name) => name.startsWith(STAGING_PREFIX)).map((name) => join(folder, name)),
+      ...(await readdir(binaries)).filter((name) => name !== this.binaries.version).map((name) => join(binaries, name)),
+    ];
+    await Promise.all(leftovers.map((path) => rm(path, { recursive: true, force: true }).catch((error: unknown) => {
+      // Also where a start that lost against this one still writes to it: that one removes it itself.
+      this.log.warn("database leftover not removed", { reason: `remove ${path} if it is still there`, error });
+    })));
   }
 
   #watchLog(): void {
@@ -216,14 +230,4 @@ async function makeSocketFolder(socket: string, user: ServerUser | undefined): P
   await mkdir(socket, { recursive: true });
   await chmod(socket, 0o700);
   if (user !== undefined) await chown(socket, user.uid, user.gid);
-}
-
-/** What interrupted starts and earlier releases left. The folder is ours alone now: the server holds its lock. */
-async function removeLeftovers({ data, binaries }: PostgresLayout, { version }: PostgresBinaries): Promise<void> {
-  const folder = dirname(data);
-  const leftovers = [
-    ...(await readdir(folder)).filter((name) => name.startsWith(STAGING_PREFIX)).map((name) => join(folder, name)),
-    ...(await readdir(binaries)).filter((name) => name !== version).map((name) => join(binaries, name)),
-  ];
-  await Promise.all(leftovers.map((path) => rm(path, { recursive: true, force: true })));
 }

@@ -94,6 +94,8 @@ export const LOG_EVENTS = {
   "database exited": ["exitCode", "reason", "error"],
   "database is down for good": ["error"],
   "database log not shortened": ["error"],
+  /** Of an interrupted start or an earlier release; the database runs. */
+  "database leftover not removed": ["reason", "error"],
   "database folder placed elsewhere": ["address", "reason"],
   "database can outlive this process": ["reason"],
   "child ended, starting it again": ["child", "reason", "durationMs"],
