@@ -6,7 +6,7 @@ import { atMost, type Measured } from "@memseal/evidence";
 import { UsageError } from "../commands/command.js";
 import { git, namedReleases, ROOT } from "../repository.js";
 import { BENCHES, runBench } from "./benches.js";
-import { abba, benchFigures, evalFigures, evalOf, noEvalFigure, type EvalRun, type Round, type Side } from "./regression.js";
+import { benchFigures, evalFigures, evalOf, noEvalFigure, schedule, type EvalRun, type Round, type Side } from "./regression.js";
 import { build } from "./workspace.js";
 
 export interface RegressionOptions {
@@ -32,7 +32,7 @@ export async function measureRegression({ stable, benches, blocks, isWithoutEval
     return {
       settings: [
         `stable ${stable}, commit ${commit}, beside this commit on this machine`,
-        `each bench ${blocks} times stable, candidate, candidate, stable; the median of each side's rounds is compared`,
+        `each bench ${blocks} times stable, candidate, candidate, stable, one right after another; the median of each side's rounds is compared`,
         ...benches.filter((bench) => !shared.includes(bench)).map((bench) => `not compared, since stable does not have it: ${bench}`),
         ...(isWithoutEval ? ["--without-eval: quality was not measured, by the operator's word"] : []),
       ],
@@ -46,9 +46,7 @@ export async function measureRegression({ stable, benches, blocks, isWithoutEval
 
 async function compareBenches(benches: readonly string[], roots: Readonly<Record<Side, string>>, blocks: number): Promise<Measured["figures"]> {
   const rounds = new Map(benches.map((bench): [string, Round[]] => [bench, []]));
-  for (const side of abba(blocks)) {
-    for (const [bench, done] of rounds) done.push({ side, run: await runBench(roots[side], bench) });
-  }
+  for (const [bench, side] of schedule(benches, blocks)) rounds.get(bench)?.push({ side, run: await runBench(roots[side], bench) });
   return [...rounds].flatMap(([bench, done]) => benchFigures(bench, done));
 }
 

@@ -1,15 +1,16 @@
 import { keepsLimit, passes } from "@memseal/evidence";
 import type { BenchRun } from "./benches.js";
 import { perfFigures } from "./perf.js";
-import { abba, benchFigures, evalFigures, evalOf, medianOf, noEvalFigure, type Round, type Side } from "./regression.js";
+import { benchFigures, evalFigures, evalOf, medianOf, noEvalFigure, schedule, type Round, type Side } from "./regression.js";
 
 const run = (...figures: [string, number | null][]): BenchRun => ({ settings: [], figures: figures.map(([what, median]) => ({ what, values: [median], median, unit: "ms" })) });
 const rounds = (values: readonly [Side, number][], what = "search p95"): Round[] => values.map(([side, value]) => ({ side, run: run([what, value]) }));
 const failing = (list: readonly Round[]) => benchFigures("b", list).filter((figure) => !keepsLimit(figure)).map(({ what }) => what);
 
 describe("benches of stable and candidate", () => {
-  it("alternate so that neither is always first", () => {
-    expect(abba(2)).toEqual(["stable", "candidate", "candidate", "stable", "stable", "candidate", "candidate", "stable"]);
+  it("follow each other bench by bench, and neither is always first", () => {
+    const block = [["a", "stable"], ["a", "candidate"], ["a", "candidate"], ["a", "stable"], ["b", "stable"], ["b", "candidate"], ["b", "candidate"], ["b", "stable"]];
+    expect(schedule(["a", "b"], 2)).toEqual([...block, ...block]);
   });
 
   it("are compared by the medians of their rounds, all of which are told", () => {

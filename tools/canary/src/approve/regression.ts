@@ -15,9 +15,10 @@ export interface Round {
   readonly run: BenchRun | undefined;
 }
 
-/** Who runs when: what changes slowly on the machine meets both alike. */
-export function abba(blocks: number): Side[] {
-  return Array.from({ length: blocks }, (): Side[] => ["stable", "candidate", "candidate", "stable"]).flat();
+/** What runs when: the sides of a bench follow each other, so that a machine whose speed changes within an hour meets both alike. */
+export function schedule(benches: readonly string[], blocks: number): [bench: string, side: Side][] {
+  const block = benches.flatMap((bench) => (["stable", "candidate", "candidate", "stable"] as const).map((side): [string, Side] => [bench, side]));
+  return Array.from({ length: blocks }, () => block).flat();
 }
 
 /** Each figure that either side has. A p95 is limited where stable has it: what the candidate lost fails, what it added is told. */
