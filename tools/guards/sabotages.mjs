@@ -1047,6 +1047,13 @@ export const SABOTAGES = [
     test: { kind: "e2e", project: "apps/gateway", spec: "untaken", turnsRed: "over grpc and reads none holds no more of the gateway's memory" },
   },
   {
+    name: "request over gRPC that may take for ever to arrive",
+    file: "libs/transport/src/stretched-call.ts",
+    find: "timer = setTimeout(close, TELL_MS);",
+    replace: "timer = setTimeout(stop, TELL_MS);",
+    test: { kind: "unit", project: "libs/transport", spec: "stretched-call", turnsRed: "a request of One that comes in drops is refused in time", beside: "that came in time is answered" },
+  },
+  {
     name: "parameters of statements in spans",
     file: "libs/storage/src/tenant-transaction.ts",
     find: "return inSpan(spanOf(sql), () => this.#onConnection(",

@@ -7,6 +7,7 @@ import { Client, credentials, Metadata, status, type ServiceError } from "@grpc/
 import { LIMITS, MemoryServiceService } from "@memseal/contracts";
 import { MAX_MESSAGE_BYTES } from "@memseal/transport";
 import { TRANSPORTS, type Gateway } from "./gateway.js";
+import { stretchedCall } from "./raw-grpc.js";
 import { Stack } from "./stack.js";
 
 const PAGE = "https://app.example";
@@ -170,6 +171,17 @@ describe("a hostile client", () => {
     for (const { text, isClosed, tookMs } of await slow) {
       expect({ isClosed, answers: answersIn(text) }).toEqual({ isClosed: true, answers: [408] });
       expect(text).toMatch(/content-type: application\/problem\+json[^]*"code":"deadline_exceeded"/);
+      expect(tookMs).toBeLessThan(RECEIVE_MS + 10_000);
+    }
+  });
+
+  it("that is slow is cut off over gRPC, whatever it calls, and nobody waits for it", async () => {
+    const paths = [MemoryServiceService.add.path, MemoryServiceService.searchStream.path, "/grpc.health.v1.Health/Watch", "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"];
+    const slow = Promise.all(paths.map((path) => stretchedCall(guarded.grpc, path)));
+    await delay(500);
+    expect((await guarded.ask("grpc", { method: "list", key })).code).toBe("ok");
+    for (const { end, tookMs } of await slow) {
+      expect(end).toBe(String(status.DEADLINE_EXCEEDED));
       expect(tookMs).toBeLessThan(RECEIVE_MS + 10_000);
     }
   });

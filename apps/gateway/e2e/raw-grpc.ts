@@ -65,6 +65,30 @@ export async function grpcStatusOf(address: string, path: string, fields: readon
   }
 }
 
+/** How a call ends whose message comes in drops, `grpc-status` or `cut`, and after how long, in ms. */
+export async function stretchedCall(address: string, path: string): Promise<{ end: string; tookMs: number }> {
+  const session = connectHttp2(`http://${address}`);
+  const openedAt = performance.now();
+  let drops: NodeJS.Timeout | undefined;
+  try {
+    const end = await new Promise<string>((resolve, reject) => {
+      session.once("error", reject);
+      const stream = session.request({ ":method": "POST", ":path": path, "content-type": "application/grpc", te: "trailers" }, { endStream: false });
+      let status = "cut";
+      const tell = (headers: Record<string, unknown>): void => { if (headers["grpc-status"] !== undefined) status = headers["grpc-status"] as string; };
+      stream.on("response", tell).on("trailers", tell).on("error", () => undefined).resume();
+      stream.once("close", () => { resolve(status); });
+      drops = setInterval(() => { if (stream.writable) stream.write(Buffer.of(1)); }, 300);
+      // Of 25,600 bytes.
+      stream.write(Buffer.of(0, 0, 0, 100, 0));
+    });
+    return { end, tookMs: performance.now() - openedAt };
+  } finally {
+    clearInterval(drops);
+    session.destroy();
+  }
+}
+
 /** A connection that sends `block` in every HEADERS frame. */
 function replacingHeaders(port: number, host: string | undefined, block: Buffer): Duplex {
   const socket = connect(port, host);

@@ -2,7 +2,7 @@ import "reflect-metadata";
 import { parseConfig } from "@memseal/config";
 import { FILE_DESCRIPTORS, MEMORY_PACKAGE } from "@memseal/contracts";
 import { Logger, Tracing } from "@memseal/telemetry";
-import { GrpcErrorFilter, grpcServer, HttpErrorFilter, runService, serviceNames, StandardServices, TraceInterceptor, TransportSecurity } from "@memseal/transport";
+import { cutOffUnlessSent, GrpcErrorFilter, grpcServer, HttpErrorFilter, runService, serviceNames, StandardServices, TraceInterceptor, TransportSecurity } from "@memseal/transport";
 import type { NestApplicationOptions } from "@nestjs/common";
 import { NestFactory } from "@nestjs/core";
 import type { MicroserviceOptions } from "@nestjs/microservices";
@@ -46,7 +46,7 @@ await runService(log, async () => {
   const standard = new StandardServices({ services: serviceNames(packages), descriptors: FILE_DESCRIPTORS });
   // Deferred: Nest would bind the handlers at once, without the filter.
   app
-    .connectMicroservice<MicroserviceOptions>(grpcServer({ address: grpcAddress, packages, standard, security: callers, isPublic: true }), { deferInitialization: true })
+    .connectMicroservice<MicroserviceOptions>(grpcServer({ address: grpcAddress, packages, standard, security: callers, isPublic: true, interceptors: [cutOffUnlessSent(config.MEMSEAL_HTTP_RECEIVE_TIMEOUT_MS)] }), { deferInitialization: true })
     .useGlobalFilters(new GrpcErrorFilter(log))
     .useGlobalInterceptors(traces);
   await app.startAllMicroservices();

@@ -11,6 +11,7 @@ export { requestIdFrom } from "./request-id.js";
 export { runService } from "./run-service.js";
 export { Access, callerOf, TenantGuard } from "./tenant.guard.js";
 export { StandardServices } from "./standard-services.js";
+export { cutOffUnlessSent } from "./stretched-call.js";
 export { TraceInterceptor } from "./trace.interceptor.js";
 export { TransportSecurity, type TransportVariables } from "./transport-security.js";
 export { cutOffUnlessTaken, whenTaken } from "./untaken-call.js";
