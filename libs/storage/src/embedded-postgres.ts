@@ -132,7 +132,7 @@ export class EmbeddedPostgres {
     this.#watchLog();
   }
 
-  /** What interrupted starts and earlier releases left. It stays, with a warning, where it cannot be removed: the database runs all the same. */
+  /** What interrupted starts and earlier releases left. What cannot be removed stays, with a warning: the database runs all the same. */
   async #removeLeftovers(): Promise<void> {
     const { data, binaries } = this.#layout;
     const folder = dirname(data);
