@@ -1,4 +1,4 @@
-import { connect as connectHttp2, type ClientHttp2Session } from "node:http2";
+import { connect as connectHttp2, type ClientHttp2Session, type ClientHttp2Stream } from "node:http2";
 import { connect } from "node:net";
 import { Duplex } from "node:stream";
 
@@ -25,8 +25,8 @@ export class UnreadCalls {
       if (!isTold) this.ends.push(how);
       isTold = true;
     };
-    const tell = (headers: Record<string, unknown>): void => { if (headers["grpc-status"] !== undefined) end(headers["grpc-status"] as string); };
-    stream.on("response", tell).on("trailers", tell).on("error", () => undefined);
+    onStatus(stream, end);
+    stream.on("error", () => undefined);
     stream.once("close", () => { end("cut"); });
     const head = Buffer.alloc(FRAME_HEAD);
     head.writeUInt32BE(message.length, 1);
@@ -36,6 +36,12 @@ export class UnreadCalls {
   leave(): void {
     this.#session.destroy();
   }
+}
+
+/** Tells the `grpc-status` of a call, which an answer without a message has in its head and another in its trailers. */
+function onStatus(stream: ClientHttp2Stream, told: (status: string) => void): void {
+  const tell = (headers: Record<string, unknown>): void => { if (headers["grpc-status"] !== undefined) told(headers["grpc-status"] as string); };
+  stream.on("response", tell).on("trailers", tell);
 }
 
 /** Of a message: whether it is packed, and its length. */
@@ -55,8 +61,8 @@ export async function grpcStatusOf(address: string, path: string, fields: readon
     return await new Promise((resolve, reject) => {
       session.once("error", reject);
       const stream = session.request({ ":method": "POST", ":path": path });
-      const tell = (headers: Record<string, unknown>): void => { if (headers["grpc-status"] !== undefined) resolve(headers["grpc-status"] as string); };
-      stream.on("response", tell).on("trailers", tell).once("error", reject).resume();
+      onStatus(stream, resolve);
+      stream.once("error", reject).resume();
       stream.once("close", () => { resolve(undefined); });
       stream.end(EMPTY_MESSAGE);
     });
@@ -75,8 +81,8 @@ export async function stretchedCall(address: string, path: string): Promise<{ en
       session.once("error", reject);
       const stream = session.request({ ":method": "POST", ":path": path, "content-type": "application/grpc", te: "trailers" }, { endStream: false });
       let status = "cut";
-      const tell = (headers: Record<string, unknown>): void => { if (headers["grpc-status"] !== undefined) status = headers["grpc-status"] as string; };
-      stream.on("response", tell).on("trailers", tell).on("error", () => undefined).resume();
+      onStatus(stream, (told) => { status = told; });
+      stream.on("error", () => undefined).resume();
       stream.once("close", () => { resolve(status); });
       drops = setInterval(() => { if (stream.writable) stream.write(Buffer.of(1)); }, 300);
       // Of 25,600 bytes.
